@@ -1,0 +1,7 @@
+//! The command line of `jimhost`.
+
+mod api;
+mod credentials;
+mod sandbox;
+
+fn main() {}
