@@ -1,0 +1,435 @@
+//! The shape of a catalogue row: one cmdlet, declared once. `build.rs` reads the same types to
+//! check `catalog/**/*.toml`, so a row that doesn't fit fails the build, never a user's call.
+//!
+//! CONTRIBUTING.md walks through one row field by field.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One file of `catalog/`: an area of one product.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Area {
+    pub product: Product,
+    /// Heading of the area in the reference pages.
+    pub area: String,
+    #[serde(default)]
+    pub cmdlet: Vec<Cmdlet>,
+}
+
+/// `catalog/lookups.toml`: how a name becomes an id, once for all cmdlets.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lookups {
+    pub lookup: BTreeMap<String, Lookup>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Product {
+    Jim,
+    Ndm,
+}
+
+/// One cmdlet.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cmdlet {
+    /// Verb and noun, as exported.
+    pub name: String,
+    /// One sentence, shown by `Get-Command` lists and first in help.
+    pub synopsis: String,
+    /// Paragraphs, separated by a blank line.
+    pub description: String,
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Default parameter set; absent where the cmdlet has none.
+    #[serde(default)]
+    pub default_set: Option<String>,
+    /// Present exactly on cmdlets that change something: it turns ShouldProcess on.
+    #[serde(default)]
+    pub impact: Option<Impact>,
+    /// Does it need a connection first? Nearly all do.
+    #[serde(default = "yes")]
+    pub session: bool,
+    /// Type name of the output objects (`JIM.RunProfile`): views and help hang on it.
+    #[serde(default)]
+    pub output: Option<String>,
+    /// Property names of the output, in order, for help.
+    #[serde(default)]
+    pub output_properties: Vec<String>,
+    /// When the answer is written to the pipeline.
+    #[serde(default)]
+    pub emit: Emit,
+    #[serde(default)]
+    pub parameter: Vec<Parameter>,
+    /// What the cmdlet does, for messages: "update run profile {RunProfileId}".
+    pub action: String,
+    /// Names that become ids before anything else happens, in order.
+    #[serde(default)]
+    pub lookup: Vec<LookupUse>,
+    /// Reading the entity before changing it: prompt, `-WhatIf` difference, `-PassThru`.
+    #[serde(default)]
+    pub current: Option<Current>,
+    /// The requests; the first whose condition holds is sent. Empty with a `handler`.
+    #[serde(default)]
+    pub request: Vec<Request>,
+    /// The code in `src/cmdlets/` for what data can't express.
+    #[serde(default)]
+    pub handler: Option<String>,
+    /// Answer of a cmdlet whose update has nothing in it.
+    #[serde(default)]
+    pub no_change: Option<NoChange>,
+    /// Keeps only the items whose property is like the parameter's wildcard pattern.
+    #[serde(default)]
+    pub filter: Option<Filter>,
+    /// Properties appended to each output object: name → variable.
+    #[serde(default)]
+    pub add: BTreeMap<String, String>,
+    /// Reads the entity again for `-PassThru`: a path.
+    #[serde(default)]
+    pub refetch: Option<String>,
+    /// Property names stay as the server writes them (anonymous System cmdlets).
+    #[serde(default)]
+    pub verbatim: bool,
+    /// Clearer words for one status of the main request: status → message template.
+    #[serde(default)]
+    pub failure: BTreeMap<String, String>,
+    pub example: Vec<Example>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Impact {
+    Low,
+    Medium,
+    High,
+}
+
+/// When output is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Emit {
+    /// The answer, always (reads, and the few writes that always answer).
+    #[default]
+    Always,
+    /// The answer, with `-PassThru` only.
+    PassThru,
+    /// What was there before the change, with `-PassThru` only.
+    PassThruBefore,
+    /// Nothing.
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoChange {
+    Warning,
+    Error,
+}
+
+/// One parameter.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// For help: what it means, units, limits.
+    pub help: String,
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Parameter set → how it takes part; `"*"` is every set. Absent: optional in every set.
+    #[serde(default = "every_set")]
+    pub sets: BTreeMap<String, Membership>,
+    /// The default as PowerShell text.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// `ValidateNotNullOrEmpty`.
+    #[serde(default)]
+    pub not_empty: bool,
+    /// `ValidateNotNull`.
+    #[serde(default)]
+    pub not_null: bool,
+    /// `ValidateRange`, both ends included; the upper end may be absent.
+    #[serde(default)]
+    pub min: Option<i64>,
+    #[serde(default)]
+    pub max: Option<i64>,
+    /// `ValidateSet`, without regard to case; the user's casing is sent.
+    #[serde(default)]
+    pub one_of: Vec<String>,
+    #[serde(default)]
+    pub wildcards: bool,
+    #[serde(default)]
+    pub allow_empty: bool,
+    #[serde(default)]
+    pub allow_null: bool,
+    /// What tab completion offers: a lookup, or "file".
+    #[serde(default)]
+    pub completes: Option<String>,
+    /// InputObject only: variable → property of the object that fills it.
+    #[serde(default)]
+    pub provides: BTreeMap<String, String>,
+}
+
+/// How a parameter takes part in a parameter set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Membership {
+    #[serde(default)]
+    pub mandatory: bool,
+    #[serde(default)]
+    pub position: Option<u8>,
+    /// ValueFromPipelineByPropertyName.
+    #[serde(default)]
+    pub by_name: bool,
+    /// ValueFromPipeline.
+    #[serde(default)]
+    pub by_value: bool,
+}
+
+/// Parameter types, as PowerShell writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Kind {
+    #[serde(rename = "switch")]
+    Switch,
+    #[serde(rename = "bool")]
+    Bool,
+    #[serde(rename = "int")]
+    Int,
+    #[serde(rename = "int[]")]
+    Ints,
+    #[serde(rename = "long")]
+    Long,
+    #[serde(rename = "decimal")]
+    Decimal,
+    #[serde(rename = "string")]
+    String,
+    #[serde(rename = "string[]")]
+    Strings,
+    #[serde(rename = "guid")]
+    Guid,
+    #[serde(rename = "guid[]")]
+    Guids,
+    #[serde(rename = "datetime")]
+    DateTime,
+    #[serde(rename = "Nullable[datetime]")]
+    NullableDateTime,
+    #[serde(rename = "timespan")]
+    TimeSpan,
+    #[serde(rename = "securestring")]
+    SecureString,
+    /// A key or password: string or SecureString, never shown.
+    #[serde(rename = "secret")]
+    Secret,
+    #[serde(rename = "hashtable")]
+    Hashtable,
+    #[serde(rename = "hashtable[]")]
+    Hashtables,
+    #[serde(rename = "PSCustomObject")]
+    PsObject,
+    #[serde(rename = "object")]
+    Object,
+    #[serde(rename = "object[]")]
+    Objects,
+    #[serde(rename = "array")]
+    Array,
+    #[serde(rename = "byte[]")]
+    Bytes,
+}
+
+/// A request, as a template. Variables are parameters by name, ids found by lookups, and what an
+/// input object provides: `{RunProfileId}`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    #[serde(default)]
+    pub when: Condition,
+    pub method: Method,
+    pub path: String,
+    #[serde(default)]
+    pub query: Vec<Field>,
+    #[serde(default)]
+    pub body: Vec<Field>,
+    /// No credentials are sent (health, version, auth config).
+    #[serde(default)]
+    pub anonymous: bool,
+    #[serde(default)]
+    pub paging: Paging,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+/// One field of a body or query. Exactly one of `from` and `value` is given.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    pub name: String,
+    /// The variable it comes from. A list in a query repeats the key.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// A constant.
+    #[serde(default)]
+    pub value: Option<serde_json::Value>,
+    #[serde(default)]
+    pub when: FieldWhen,
+    /// A further condition on other parameters.
+    #[serde(default, rename = "if")]
+    pub only: Condition,
+    #[serde(default, rename = "as")]
+    pub form: Form,
+}
+
+/// When a field is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FieldWhen {
+    /// When the user gave the parameter, or it has a default.
+    #[default]
+    Bound,
+    /// When it is neither empty nor zero nor false.
+    Truthy,
+    /// Always; a switch that was not given is `false`.
+    Always,
+}
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    #[default]
+    Plain,
+    /// A date as UTC, round-trip form.
+    Utc,
+    /// Hashtable keys as text.
+    StringKeys,
+    /// "Integer" is what people say, `Number` what the API calls it.
+    AttributeType,
+    /// A one-element list, whatever was given.
+    List,
+}
+
+/// All given parts must hold.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// The bound parameter set is one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bound: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unbound: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub truthy: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub falsy: Vec<String>,
+    /// Parameter → text it equals, without regard to case.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub equals: BTreeMap<String, String>,
+}
+
+/// How a list comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Paging {
+    /// Not an envelope: one object, or a bare array.
+    #[default]
+    None,
+    /// The page the user asked for (`-Page`, `-PageSize`).
+    Single,
+    /// `-All` streams every page, otherwise the page asked for; `-Force` lifts the page cap.
+    Optional,
+    /// Every page, always.
+    All,
+}
+
+/// A name that becomes an id.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookupUse {
+    /// Which lookup of `lookups.toml`.
+    pub find: String,
+    /// The parameter with the name.
+    pub by: String,
+    /// The variable that gets the id.
+    pub into: String,
+}
+
+/// Where names are found.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lookup {
+    /// For messages: "connected system".
+    pub noun: String,
+    pub path: String,
+    pub paging: Paging,
+    #[serde(default = "name_property")]
+    pub name: String,
+    #[serde(default = "id_property")]
+    pub id: String,
+    /// The parameter that takes an id, named when a name is ambiguous.
+    pub id_parameter: String,
+}
+
+/// Reading the entity as it is before the change.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Current {
+    pub path: String,
+    /// For a list: the variable whose value the item's `id` must equal.
+    #[serde(default)]
+    pub find: Option<String>,
+    /// What it is called in messages: "run profile".
+    pub noun: String,
+    /// The property that names it for people.
+    #[serde(default = "name_property")]
+    pub name: String,
+    /// The change is refused when it isn't there, also when no prompt needs it.
+    #[serde(default)]
+    pub must_exist: bool,
+    /// An input object stands for it: nothing is read then.
+    #[serde(default)]
+    pub input: bool,
+}
+
+/// A client-side wildcard filter.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    pub property: String,
+    pub like: String,
+}
+
+/// An example; tests run each against the sandbox.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    pub code: String,
+    pub text: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn name_property() -> String {
+    "name".into()
+}
+
+fn id_property() -> String {
+    "id".into()
+}
+
+fn every_set() -> BTreeMap<String, Membership> {
+    BTreeMap::from([("*".into(), Membership::default())])
+}
