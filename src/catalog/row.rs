@@ -342,9 +342,11 @@ pub struct Condition {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Paging {
-    /// Not an envelope: one object, or a bare array.
+    /// One object or value; an array is written item by item.
     #[default]
     None,
+    /// A list without paging: a bare array.
+    List,
     /// The page the user asked for (`-Page`, `-PageSize`).
     Single,
     /// `-All` streams every page, otherwise the page asked for; `-Force` lifts the page cap.

@@ -1,0 +1,400 @@
+//! Runs a cmdlet from its row alone: names to ids, ShouldProcess, the request, paging, output.
+
+use super::Context;
+use super::lookup::{self, acted};
+use super::names::{sentence, shown};
+use super::session::Connected;
+use super::wildcard::is_like;
+use crate::api::{Event, Method, Page, Request, Response};
+use crate::binding::{Built, Variables, built};
+use crate::catalog::row::{self, Cmdlet, Current, Emit, Kind, NoChange, Paging};
+use crate::failure::Failure;
+use crate::protocol::Confirm;
+use crate::shape;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::rc::Rc;
+
+/// Page size where the user has no say; the server clamps to this anyway.
+const PAGE_SIZE: u64 = 100;
+/// Pages that `-All` reads without `-Force`.
+const MOST_PAGES: u64 = 1000;
+/// Rows the server lets anybody skip; beyond that it answers 400.
+const DEEPEST_ROW: u64 = 1_000_000;
+/// From here a list is worth a word of warning.
+const LARGE: u64 = 10_000;
+
+pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
+    let cmdlet = &context.row.cmdlet;
+    let connected = super::jim::connection_for(context)?;
+    let mut variables = Variables::new(&context.arguments);
+    provide(context, &mut variables)?;
+    lookup::resolve(context, &mut variables).await?;
+    let Some(template) = cmdlet.request.iter().find(|r| context.arguments.holds(&r.when)) else {
+        return Err(Failure::NothingToChange);
+    };
+    let built = built(template, &variables);
+    if template.method == row::Method::Get {
+        let request = request_of(context, template, built, &variables);
+        return emit_all(context, &connected, template, request, &variables).await;
+    }
+    change(context, &connected, template, built, &variables).await
+}
+
+async fn change(
+    context: &Context<'_>,
+    connected: &Rc<Connected>,
+    template: &row::Request,
+    built: Built,
+    variables: &Variables<'_>,
+) -> Result<(), Failure> {
+    let cmdlet = &context.row.cmdlet;
+    if let Some(no_change) = cmdlet.no_change
+        && built.body.as_ref().is_some_and(|b| b.keys().all(|k| k == "changeReason"))
+    {
+        if no_change == NoChange::Error {
+            return Err(Failure::NothingToChange);
+        }
+        context.output.warning(&format!("No updates specified: {} was not sent.", context.action(variables))).await;
+        return Ok(());
+    }
+    let passes = context.arguments.flag("PassThru");
+    let before = match &cmdlet.current {
+        Some(current) if needs_current(context, current, passes) => read_current(context, connected, current, variables).await?,
+        _ => None,
+    };
+    let secrets = secret_fields(cmdlet, template);
+    if context.output.preferences.ask {
+        let confirm = question(context, variables, before.as_deref(), built.body.as_ref(), &secrets);
+        if !context.output.confirm(&confirm).await {
+            return Ok(());
+        }
+    }
+    let request = request_of(context, template, built, variables);
+    let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
+    if !passes && cmdlet.emit != Emit::Always {
+        return Ok(());
+    }
+    match cmdlet.emit {
+        Emit::Never => {}
+        Emit::PassThruBefore => match before {
+            Some(before) => context.output.item(context.type_name(), shape::output(&before, &added(cmdlet, variables))).await,
+            None => context.output.input().await,
+        },
+        Emit::Always | Emit::PassThru => {
+            let answer = match &cmdlet.refetch {
+                Some(path) => {
+                    let again = Request::new(Method::Get, variables.path(path)).about(subject(context, variables));
+                    send(context, connected, &again).await.map_err(|f| worded(context, f, variables))?
+                }
+                None => answer,
+            };
+            emit_answer(context, &answer, variables).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What an input object brings along.
+fn provide(context: &Context<'_>, variables: &mut Variables<'_>) -> Result<(), Failure> {
+    for parameter in &context.row.cmdlet.parameter {
+        let Some(Value::Object(object)) = context.arguments.get(&parameter.name) else { continue };
+        for (variable, property) in &parameter.provides {
+            let value = object.iter().find(|(k, v)| k.eq_ignore_ascii_case(property) && !v.is_null()).map(|(_, v)| v);
+            match value {
+                Some(value) => variables.set(variable, value.clone()),
+                None => {
+                    return Err(Failure::InputLacks {
+                        cmdlet: context.row.cmdlet.name.clone(),
+                        property: property.clone(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn request_of(context: &Context<'_>, template: &row::Request, built: Built, variables: &Variables<'_>) -> Request {
+    let mut request = Request::new(method(template.method), built.path).about(subject(context, variables));
+    request.query = built.query;
+    request.body = built.body.map(|body| Value::Object(body).to_string().into_bytes());
+    request.anonymous = template.anonymous;
+    request
+}
+
+fn method(method: row::Method) -> Method {
+    match method {
+        row::Method::Get => Method::Get,
+        row::Method::Post => Method::Post,
+        row::Method::Put => Method::Put,
+        row::Method::Patch => Method::Patch,
+        row::Method::Delete => Method::Delete,
+    }
+}
+
+/// Whether the entity must be read first: for a question, for the output, or to be sure it is there.
+fn needs_current(context: &Context<'_>, current: &Current, passes: bool) -> bool {
+    let input_stands_for_it = current.input && context.row.cmdlet.parameter.iter().any(|p| !p.provides.is_empty() && context.arguments.is_bound(&p.name));
+    let wanted = context.output.preferences.ask
+        || current.must_exist
+        || (passes && context.row.cmdlet.emit == Emit::PassThruBefore);
+    wanted && !input_stands_for_it
+}
+
+async fn read_current(
+    context: &Context<'_>,
+    connected: &Rc<Connected>,
+    current: &Current,
+    variables: &Variables<'_>,
+) -> Result<Option<Box<RawValue>>, Failure> {
+    let id = current.find.as_deref().map(|v| variables.text(v)).unwrap_or_default();
+    let request = Request::new(Method::Get, variables.path(&current.path)).about(subject(context, variables));
+    let response = match send(context, connected, &request).await {
+        Ok(response) => response,
+        Err(failure) if current.must_exist => return Err(worded(context, failure, variables)),
+        // The name in the question is a courtesy; the change itself will say what is wrong.
+        Err(_) => return Ok(None),
+    };
+    if current.find.is_none() {
+        return Ok(response.json::<&RawValue>().ok().map(ToOwned::to_owned));
+    }
+    let page = response.page().map_err(|e| Failure::api(context.action(variables), None, e))?;
+    let found = page.items.into_iter().find(|item| shape::text_property(item, "id").is_some_and(|text| text == id));
+    if found.is_none() && current.must_exist {
+        return Err(Failure::EntityNotFound { noun: current.noun.clone(), id });
+    }
+    Ok(found.map(ToOwned::to_owned))
+}
+
+/// The body fields whose values are never shown.
+fn secret_fields<'a>(cmdlet: &'a Cmdlet, template: &'a row::Request) -> Vec<&'a str> {
+    let secret = |name: &str| {
+        cmdlet.parameter.iter().any(|p| p.name == name && matches!(p.kind, Kind::Secret | Kind::SecureString))
+    };
+    template.body.iter().filter(|f| f.from.as_deref().is_some_and(secret)).map(|f| f.name.as_str()).collect()
+}
+
+/// The texts of ShouldProcess: what is done to what, and each field as it is and as it would become.
+fn question(
+    context: &Context<'_>,
+    variables: &Variables<'_>,
+    before: Option<&RawValue>,
+    body: Option<&Map<String, Value>>,
+    secrets: &[&str],
+) -> Confirm {
+    let cmdlet = &context.row.cmdlet;
+    let mut what = sentence(&context.action(variables));
+    let name_property = cmdlet.current.as_ref().map_or("name", |c| c.name.as_str());
+    let name = before.and_then(|b| shape::text_property(b, name_property)).or_else(|| input_name(context, name_property));
+    if let Some(name) = name.filter(|n| !what.contains(n.as_str())) {
+        what.push_str(&format!(" ('{name}')"));
+    }
+    let mut lines = Vec::new();
+    for (field, value) in body.into_iter().flatten() {
+        let label = shape::pascal(field);
+        if secrets.contains(&field.as_str()) {
+            lines.push(format!("  {label}: (secret)"));
+            continue;
+        }
+        let now = before.and_then(|b| shape::property(b, field)).and_then(|v| serde_json::from_str::<Value>(v.get()).ok());
+        lines.push(match now {
+            Some(now) if now == *value => format!("  {label}: {} (unchanged)", shown(value)),
+            Some(now) => format!("  {label}: {} -> {}", shown(&now), shown(value)),
+            None => format!("  {label}: {}", shown(value)),
+        });
+    }
+    let detail = if lines.is_empty() { String::new() } else { format!("\n{}", lines.join("\n")) };
+    Confirm {
+        description: format!("{what}{detail}"),
+        question: format!("{what}?{detail}"),
+        caption: cmdlet.name.clone(),
+    }
+}
+
+/// The name of a piped object, when the client sent it.
+fn input_name(context: &Context<'_>, property: &str) -> Option<String> {
+    let parameter = context.row.cmdlet.parameter.iter().find(|p| !p.provides.is_empty())?;
+    let object = context.arguments.get(&parameter.name)?.as_object()?;
+    object.iter().find(|(k, _)| k.eq_ignore_ascii_case(property))?.1.as_str().map(str::to_owned)
+}
+
+/// Sends one request of a call, with its verbose lines.
+pub async fn send(context: &Context<'_>, connected: &Connected, request: &Request) -> Result<Response, Failure> {
+    let output = context.output;
+    output.verbose(&format!("{} {}{}", request.method, connected.url, request.path)).await;
+    let observe = |event: Event| output.verbose_now(&event.to_string());
+    connected.send(request, &observe).await
+}
+
+/// "run profile 7 of connected system 1": the action without its verb.
+fn subject(context: &Context<'_>, variables: &Variables<'_>) -> String {
+    let action = context.action(variables);
+    action.split_once(' ').map_or(action.clone(), |(_, rest)| rest.to_owned())
+}
+
+/// An API failure in the words of this cmdlet.
+pub fn worded(context: &Context<'_>, failure: Failure, variables: &Variables<'_>) -> Failure {
+    if let Failure::Request { error } = failure {
+        let own = error.status().and_then(|s| context.row.cmdlet.failure.get(&s.to_string()));
+        return match own {
+            Some(text) => Failure::Worded { text: format!("{} {error}", variables.sentence(text)), error },
+            None => Failure::Api { action: context.action(variables), target: Some(subject(context, variables)), error },
+        };
+    }
+    acted(failure, "", "")
+}
+
+fn added<'a>(cmdlet: &'a Cmdlet, variables: &Variables<'_>) -> Vec<shape::Added<'a>> {
+    cmdlet
+        .add
+        .iter()
+        .filter_map(|(property, variable)| variables.get(variable).map(|value| (property.as_str(), value.to_string())))
+        .collect()
+}
+
+async fn emit_answer(context: &Context<'_>, answer: &Response, variables: &Variables<'_>) -> Result<(), Failure> {
+    if answer.is_empty() {
+        return Ok(());
+    }
+    let value: &RawValue = answer.json().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
+    let items = match value.get().as_bytes().first() {
+        Some(b'[') => serde_json::from_str(value.get()).unwrap_or_else(|_| vec![value]),
+        _ => vec![value],
+    };
+    emit(context, items, variables).await;
+    Ok(())
+}
+
+async fn emit(context: &Context<'_>, items: Vec<&RawValue>, variables: &Variables<'_>) {
+    let cmdlet = &context.row.cmdlet;
+    let added = added(cmdlet, variables);
+    let like = cmdlet.filter.as_ref().and_then(|f| Some((f, context.arguments.text(&f.like)?)));
+    let values: Vec<Box<RawValue>> = items
+        .into_iter()
+        .filter(|item| {
+            like.is_none_or(|(filter, pattern)| is_like(&shape::text_property(item, &filter.property).unwrap_or_default(), pattern))
+        })
+        .map(|item| if cmdlet.verbatim { shape::verbatim(item) } else { shape::output(item, &added) })
+        .collect();
+    context.output.items(context.type_name(), &values).await;
+}
+
+async fn emit_all(
+    context: &Context<'_>,
+    connected: &Rc<Connected>,
+    template: &row::Request,
+    mut request: Request,
+    variables: &Variables<'_>,
+) -> Result<(), Failure> {
+    let all = match template.paging {
+        Paging::None | Paging::List => {
+            let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
+            if template.paging == Paging::List {
+                let page = answer.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
+                emit(context, page.items, variables).await;
+                return Ok(());
+            }
+            return emit_answer(context, &answer, variables).await;
+        }
+        Paging::Single => false,
+        Paging::Optional => context.arguments.flag("All"),
+        Paging::All => true,
+    };
+    request.query.retain(|(name, _)| name != "page" && name != "pageSize");
+    let mut pages = Pages::new(request, all);
+    if let Some(size) = context.arguments.integer("PageSize") {
+        pages.size = u64::try_from(size).unwrap_or(PAGE_SIZE);
+    }
+    if let Some(page) = context.arguments.integer("Page").filter(|_| !all) {
+        pages.number = u64::try_from(page).unwrap_or(1);
+    }
+    pages.capped = template.paging == Paging::Optional && !context.arguments.flag("Force");
+    let mut ahead: Option<Response> = None;
+    loop {
+        let response = match ahead.take() {
+            Some(response) => response,
+            None => match pages.next(context, connected).await.map_err(|f| worded(context, f, variables))? {
+                Some(response) => response,
+                None => return Ok(()),
+            },
+        };
+        let page = response.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
+        pages.saw(&page);
+        if let Some(warning) = pages.warning(&page) {
+            context.output.warning(&warning).await;
+        }
+        // The next page travels while this one is written.
+        let (next, ()) = tokio::join!(pages.next(context, connected), emit(context, page.items, variables));
+        match next.map_err(|f| worded(context, f, variables))? {
+            Some(next) => ahead = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// A walk over the pages of a list.
+pub struct Pages {
+    request: Request,
+    all: bool,
+    /// Stops after `MOST_PAGES`, as `-All` without `-Force` does.
+    pub capped: bool,
+    pub number: u64,
+    pub size: u64,
+    read: u64,
+    more: bool,
+}
+
+impl Pages {
+    pub fn new(request: Request, all: bool) -> Self {
+        Self { request, all, capped: false, number: 1, size: PAGE_SIZE, read: 0, more: true }
+    }
+
+    /// The next page, or `None` after the last.
+    pub async fn next(&mut self, context: &Context<'_>, connected: &Connected) -> Result<Option<Response>, Failure> {
+        if !self.more {
+            return Ok(None);
+        }
+        let request = self
+            .request
+            .clone()
+            .with_query("page", self.number.to_string())
+            .with_query("pageSize", self.size.to_string());
+        self.more = false;
+        let response = send(context, connected, &request).await?;
+        self.read += 1;
+        Ok(Some(response))
+    }
+
+    /// Notes what the page says about further ones.
+    pub fn saw(&mut self, page: &Page<'_>) {
+        self.more = self.all && page.has_more() && !self.at_cap() && !self.at_depth(page);
+        self.number += 1;
+    }
+
+    fn at_cap(&self) -> bool {
+        self.capped && self.read >= MOST_PAGES
+    }
+
+    fn at_depth(&self, page: &Page<'_>) -> bool {
+        self.number * page.page_size.unwrap_or(self.size) >= DEEPEST_ROW
+    }
+
+    /// What people should know about this page: a list that is long, or that ends early.
+    fn warning(&self, page: &Page<'_>) -> Option<String> {
+        if !self.all {
+            return None;
+        }
+        let total = page.total_count.unwrap_or(0);
+        if self.read == 1 && total >= LARGE {
+            return Some(format!("This is a large result set: {total} objects. Consider a filter."));
+        }
+        if self.more || !page.has_more() {
+            return None;
+        }
+        if self.at_cap() {
+            return Some(format!("The list was stopped after {MOST_PAGES} pages of {total} objects in all. Use -Force to read them all."));
+        }
+        Some(format!("The list ends at the server's retrieval depth of {DEEPEST_ROW} rows ({total} objects in all). Use a filter to see the rest."))
+    }
+}

@@ -1,0 +1,67 @@
+//! Names that become ids: exact, without regard to case; none or several are errors.
+
+use super::Context;
+use super::declared;
+use crate::api::{Method, Request};
+use crate::binding::Variables;
+use crate::catalog;
+use crate::catalog::row::{Lookup, Paging};
+use crate::failure::Failure;
+use crate::shape;
+use serde_json::Value;
+
+/// Fills in the ids of all names the row has look-ups for and the user gave.
+pub async fn resolve(context: &Context<'_>, variables: &mut Variables<'_>) -> Result<(), Failure> {
+    for used in &context.row.cmdlet.lookup {
+        let Some(name) = context.arguments.text(&used.by).filter(|_| context.arguments.is_bound(&used.by)) else {
+            continue;
+        };
+        if let Some(lookup) = catalog::lookup(&used.find) {
+            let id = find(context, variables, lookup, name).await?;
+            variables.set(&used.into, id);
+        }
+    }
+    Ok(())
+}
+
+async fn find(context: &Context<'_>, variables: &Variables<'_>, lookup: &Lookup, name: &str) -> Result<Value, Failure> {
+    let connected = context.session.connection()?;
+    let action = format!("look up {} '{name}'", lookup.noun);
+    let request = Request::new(Method::Get, variables.path(&lookup.path)).about(format!("{} '{name}'", lookup.noun));
+    let mut ids = Vec::new();
+    let mut pages = declared::Pages::new(request, lookup.paging == Paging::All);
+    while let Some(response) = pages.next(context, &connected).await.map_err(|f| acted(f, &action, name))? {
+        let page = response.page().map_err(|e| Failure::api(&action, Some(name.to_owned()), e))?;
+        pages.saw(&page);
+        for item in page.items {
+            let Ok(object) = serde_json::from_str::<shape::Object<'_>>(item.get()) else { continue };
+            let get = |wanted: &str| object.0.iter().find(|(k, _)| k == wanted).map(|(_, v)| *v);
+            let same = get(&lookup.name)
+                .and_then(shape::plain_text)
+                .is_some_and(|n| n.to_lowercase() == name.to_lowercase());
+            if same && let Some(id) = get(&lookup.id) {
+                ids.push(serde_json::from_str::<Value>(id.get()).unwrap_or_default());
+            }
+        }
+    }
+    match ids.as_slice() {
+        [] => Err(Failure::NameNotFound { noun: lookup.noun.clone(), name: name.to_owned() }),
+        [id] => Ok(id.clone()),
+        several => Err(Failure::NameAmbiguous {
+            noun: lookup.noun.clone(),
+            name: name.to_owned(),
+            ids: several.iter().map(crate::binding::plain).collect::<Vec<_>>().join(", "),
+            parameter: lookup.id_parameter.clone(),
+        }),
+    }
+}
+
+/// Puts what was being done before an API failure.
+pub fn acted(failure: Failure, action: &str, target: &str) -> Failure {
+    match failure {
+        Failure::Request { error } => {
+            Failure::Api { action: action.to_owned(), target: Some(target.to_owned()), error }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,53 @@
+//! Runs cmdlets: those that data expresses through `declared`, the others through a handler of
+//! their own, named by their row.
+
+mod declared;
+mod jim;
+mod lookup;
+mod names;
+mod session;
+mod wildcard;
+
+pub use session::Session;
+
+use crate::binding::{Arguments, Variables};
+use crate::catalog::{self, Row};
+use crate::failure::Failure;
+use crate::host::Output;
+use crate::protocol::Call;
+use serde_json::{Map, Value};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// One call of one cmdlet, with what it may use.
+pub struct Context<'a> {
+    pub session: &'a Rc<Session>,
+    pub row: Arc<Row>,
+    pub arguments: Arguments,
+    pub output: &'a Output,
+    /// What the client's environment says; see `protocol::Call`.
+    pub environment: Map<String, Value>,
+}
+
+/// Runs a call to its end. What it writes goes to `output`, what ends it comes back.
+pub async fn run(session: &Rc<Session>, call: Call, output: &Output) -> Result<(), Failure> {
+    let row = catalog::find(&call.cmdlet).ok_or_else(|| Failure::UnknownCmdlet(call.cmdlet.clone()))?;
+    let arguments = Arguments::bind(&row.cmdlet, call.set.as_deref(), call.arguments)?;
+    let context = Context { session, row, arguments, output, environment: call.environment };
+    match context.row.cmdlet.handler.as_deref() {
+        None => declared::run(&context).await,
+        Some(handler) => jim::run(handler, &context).await,
+    }
+}
+
+impl Context<'_> {
+    /// "change run profile 7 of connected system 1"
+    pub fn action(&self, variables: &Variables<'_>) -> String {
+        variables.sentence(&self.row.cmdlet.action)
+    }
+
+    /// Type name of the output objects.
+    pub fn type_name(&self) -> Option<&str> {
+        self.row.cmdlet.output.as_deref()
+    }
+}

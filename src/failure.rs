@@ -1,0 +1,195 @@
+//! Everything that can go wrong in a cmdlet, and its one translation into an error report.
+
+use crate::api::ApiError;
+use crate::binding::BindError;
+use crate::credentials::{NotFound, StoreError};
+use crate::login::LoginError;
+use crate::protocol::{Category, ErrorReport};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum Failure {
+    #[error("{0}")]
+    Protocol(String),
+    #[error(
+        "This host ({}) speaks protocol {}, the client ({client}) protocol {theirs}.",
+        env!("CARGO_PKG_VERSION"),
+        crate::protocol::VERSION
+    )]
+    ProtocolVersion { client: String, theirs: u32 },
+    #[error("There is no cmdlet {0}.")]
+    UnknownCmdlet(String),
+    #[error("{0}.")]
+    Binding(#[from] BindError),
+    #[error("Not connected to JIM. Run Connect-JIM -Url <address> first.")]
+    NotConnected,
+    /// An API failure, with what was being done.
+    #[error("Couldn't {action}: {error}")]
+    Api { action: String, target: Option<String>, error: Box<ApiError> },
+    #[error("Couldn't connect to JIM at {url}: {cause}")]
+    Connect { url: String, cause: Box<Failure> },
+    #[error("{error}")]
+    Request { error: Box<ApiError> },
+    #[error("The {noun} was not found: '{name}'. Names are compared exactly, without regard to case.")]
+    NameNotFound { noun: String, name: String },
+    #[error("Multiple {noun}s found with name '{name}' ({ids}): use -{parameter}.")]
+    NameAmbiguous { noun: String, name: String, ids: String, parameter: String },
+    #[error("{} not found: {id}.", capital(.noun))]
+    EntityNotFound { noun: String, id: String },
+    #[error("The input object has no {property}: pipe an object that {cmdlet} can use, or name it by its parameters.")]
+    InputLacks { cmdlet: String, property: String },
+    #[error("Nothing to change: none of the parameters that change something was given.")]
+    NothingToChange,
+    /// A row's own words for a status.
+    #[error("{text}")]
+    Worded { text: String, error: Box<ApiError> },
+    #[error("'{url}' is no address of a server: it must start with http:// or https://.")]
+    BadUrl { url: String },
+    #[error("No address: give -Url, or set JIM_URL.{0}")]
+    NoUrl(String),
+    #[error("{0}")]
+    NoCredentials(Box<NotFound>),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("The key file {} can't be {verb}: {cause}", .path.display())]
+    KeyFile { path: PathBuf, verb: &'static str, cause: String },
+    #[error("{0}")]
+    Login(#[from] LoginError),
+    #[error("The session has expired and can't be renewed: {0} Run Connect-JIM again.")]
+    SessionExpired(Box<LoginError>),
+    #[error("Couldn't {action}: the run ended with {status}. {text}")]
+    RunFailed { action: String, activity: String, status: String, text: String },
+    #[error("{what} did not end within {seconds} s and goes on: activity {activity}.")]
+    WaitTimedOut { what: String, seconds: i64, activity: String },
+    #[error("The waiting for activity {activity} was ended by the file that JIM_RUNPROFILE_ABORT_SENTINEL names: {text}")]
+    WaitAborted { activity: String, text: String },
+    #[error("The waiting for activity {activity} ended: {cause}")]
+    WaitFailed { activity: String, cause: Box<Failure> },
+}
+
+impl Failure {
+    pub fn api(action: impl Into<String>, target: Option<String>, error: ApiError) -> Self {
+        Self::Api { action: action.into(), target, error: Box::new(error) }
+    }
+
+    /// The one translation to the wire.
+    pub fn report(&self) -> ErrorReport {
+        let (code, category) = self.identity();
+        let api = self.api_error();
+        let validation: Map<String, Value> = api
+            .map(|e| e.validation().iter().map(|(field, texts)| (field.clone(), Value::from(texts.clone()))).collect())
+            .unwrap_or_default();
+        ErrorReport {
+            code: format!("JIM.{code}"),
+            category,
+            message: self.to_string(),
+            server_message: api.and_then(|e| e.server_message().map(str::to_owned)),
+            validation,
+            target: self.target(),
+            status: api.and_then(ApiError::status),
+            request_id: api.and_then(|e| e.request_id().map(str::to_owned)),
+            retryable: api.is_some_and(ApiError::retryable),
+            recommendation: self.recommendation(),
+            terminating: self.ends_the_command(),
+        }
+    }
+
+    fn api_error(&self) -> Option<&ApiError> {
+        match self {
+            Self::Api { error, .. } | Self::Request { error } | Self::Worded { error, .. } => Some(error),
+            Self::Connect { cause, .. } | Self::WaitFailed { cause, .. } => cause.api_error(),
+            _ => None,
+        }
+    }
+
+    fn identity(&self) -> (&'static str, Category) {
+        use Category as C;
+        match self {
+            Self::Protocol(_) | Self::ProtocolVersion { .. } => ("Protocol", C::ProtocolError),
+            Self::UnknownCmdlet(_) => ("UnknownCmdlet", C::InvalidOperation),
+            Self::Binding(_) => ("InvalidArgument", C::InvalidArgument),
+            Self::NotConnected => ("NotConnected", C::ConnectionError),
+            Self::Api { error, .. } | Self::Request { error } | Self::Worded { error, .. } => {
+                (error.code(), error.category())
+            }
+            Self::Connect { cause, .. } => cause.identity(),
+            Self::NameNotFound { .. } => ("NameNotFound", C::ObjectNotFound),
+            Self::NameAmbiguous { .. } => ("NameAmbiguous", C::InvalidArgument),
+            Self::EntityNotFound { .. } => ("NotFound", C::ObjectNotFound),
+            Self::InputLacks { .. } => ("InvalidInputObject", C::InvalidArgument),
+            Self::NothingToChange => ("NothingToChange", C::InvalidArgument),
+            Self::BadUrl { .. } | Self::NoUrl(_) => ("InvalidUrl", C::InvalidArgument),
+            Self::NoCredentials(_) => ("NoCredentials", C::AuthenticationError),
+            Self::Store(error) => (error.code(), C::ResourceUnavailable),
+            Self::KeyFile { .. } => ("KeyFile", C::ResourceUnavailable),
+            Self::Login(error) => (error.code(), C::AuthenticationError),
+            Self::SessionExpired(_) => ("SessionExpired", C::AuthenticationError),
+            Self::RunFailed { .. } => ("RunFailed", C::InvalidResult),
+            Self::WaitTimedOut { .. } => ("WaitTimedOut", C::OperationTimeout),
+            Self::WaitAborted { .. } => ("WaitAborted", C::OperationStopped),
+            Self::WaitFailed { cause, .. } => cause.identity(),
+        }
+    }
+
+    fn target(&self) -> Option<String> {
+        match self {
+            Self::Api { target, .. } => target.clone(),
+            Self::Connect { url, .. } | Self::BadUrl { url } => Some(url.clone()),
+            Self::NameNotFound { name, .. } | Self::NameAmbiguous { name, .. } => Some(name.clone()),
+            Self::EntityNotFound { id, .. } => Some(id.clone()),
+            Self::RunFailed { activity, .. }
+            | Self::WaitTimedOut { activity, .. }
+            | Self::WaitAborted { activity, .. }
+            | Self::WaitFailed { activity, .. } => Some(activity.clone()),
+            _ => None,
+        }
+    }
+
+    fn recommendation(&self) -> String {
+        match self {
+            Self::Protocol(_) => "Report this: the client sent what it must not send.".into(),
+            Self::ProtocolVersion { theirs, .. } if *theirs > crate::protocol::VERSION => {
+                "Update the jimhost program: the module is newer.".into()
+            }
+            Self::ProtocolVersion { .. } => "Update the JimHost module: the program is newer.".into(),
+            Self::UnknownCmdlet(_) => "Update the jimhost program: the module is newer.".into(),
+            Self::NotConnected => "Run Connect-JIM -Url <address>.".into(),
+            Self::NameNotFound { noun, .. } => format!("List the {noun}s to see their names."),
+            Self::NameAmbiguous { parameter, .. } => format!("Use -{parameter} with one of the ids."),
+            Self::Store(error) => error.advice().to_string(),
+            Self::Login(error) => error.advice().to_string(),
+            Self::NoCredentials(_) | Self::NoUrl(_) => {
+                "Run Connect-JIM -Url <address> -ApiKey <key> once, or see Get-Help Connect-JIM.".into()
+            }
+            Self::RunFailed { activity, .. } => {
+                format!("Get-JIMActivity -Id {activity} -ExecutionItems shows what happened to each object.")
+            }
+            Self::WaitTimedOut { activity, .. } | Self::WaitAborted { activity, .. } | Self::WaitFailed { activity, .. } => {
+                format!("Get-JIMActivity -Id {activity} -Follow goes on watching.")
+            }
+            _ => self.api_error().map(|e| e.advice().into_owned()).unwrap_or_default(),
+        }
+    }
+
+    /// Can the command go on with the next item?
+    fn ends_the_command(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect { .. }
+                | Self::BadUrl { .. }
+                | Self::NoUrl(_)
+                | Self::NoCredentials(_)
+                | Self::KeyFile { .. }
+                | Self::Login(_)
+                | Self::WaitTimedOut { .. }
+                | Self::WaitAborted { .. }
+                | Self::ProtocolVersion { .. }
+        )
+    }
+}
+
+fn capital(text: &str) -> String {
+    crate::shape::pascal(text).into_owned()
+}

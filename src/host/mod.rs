@@ -1,0 +1,218 @@
+//! The session loop of `jimhost serve`: reads calls from stdin, runs them side by side, writes
+//! what they say to stdout, ends with its client.
+//!
+//! stdin and stdout have a plain thread each, because reading a pipe can't be cancelled; everything
+//! else runs on one thread. The reader never waits for the loop, so a client that writes never
+//! blocks on a host that writes.
+
+mod output;
+
+pub use output::{Controls, Output};
+
+use crate::cmdlets::{self, Session};
+use crate::failure::Failure;
+use crate::protocol::{self, Call, ClientHello, FromHost, HostHello, Message, Preferences, ToHost};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io::{self, BufRead, Write};
+use std::rc::Rc;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, LocalSet};
+
+/// Lines waiting for stdout. Small: back-pressure starts here and reaches the server through paging.
+const WAITING_LINES: usize = 64;
+/// A line longer than this is a fault of the client (bytes).
+const LONGEST_LINE: usize = 64 * 1024 * 1024;
+
+enum Input {
+    Message(Box<ToHost>),
+    /// A line that is no message: its fault, for people.
+    Fault(String),
+    /// The client is gone.
+    Closed,
+}
+
+/// Runs until the client closes stdin.
+pub async fn serve() -> io::Result<()> {
+    ignore_interrupts();
+    let (inputs, messages) = mpsc::unbounded_channel();
+    let (lines, written) = mpsc::channel(WAITING_LINES);
+    std::thread::Builder::new().name("stdin".into()).spawn(move || read(io::stdin().lock(), &inputs))?;
+    std::thread::Builder::new().name("stdout".into()).spawn(move || write(io::stdout().lock(), written))?;
+    LocalSet::new().run_until(Host::new(lines).run(messages)).await;
+    Ok(())
+}
+
+/// Ctrl-C goes to the whole process group of a terminal; the client cancels the call it means.
+fn ignore_interrupts() {
+    tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
+}
+
+fn read(mut stdin: impl BufRead, inputs: &mpsc::UnboundedSender<Input>) {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = io::Read::take(&mut stdin, LONGEST_LINE as u64 + 1).read_until(b'\n', &mut line);
+        let input = match read {
+            Ok(0) | Err(_) => Input::Closed,
+            Ok(length) if length > LONGEST_LINE => Input::Fault("a line is longer than 64 MiB".into()),
+            Ok(_) => match parse(&line) {
+                Some(input) => input,
+                None => continue,
+            },
+        };
+        let last = matches!(input, Input::Closed);
+        if inputs.send(input).is_err() || last {
+            return;
+        }
+    }
+}
+
+/// `None` for an empty line. A byte order mark is forgiven: some clients can't help writing one.
+fn parse(line: &[u8]) -> Option<Input> {
+    let text = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
+    if text.is_empty() {
+        return None;
+    }
+    Some(match serde_json::from_slice(text) {
+        Ok(message) => Input::Message(Box::new(message)),
+        // serde's text can quote a value of the line, and the line may hold a key.
+        Err(error) => Input::Fault(format!("line is no message of this protocol (column {})", error.column())),
+    })
+}
+
+fn write(mut stdout: impl Write, mut lines: mpsc::Receiver<Vec<u8>>) {
+    while let Some(mut batch) = lines.blocking_recv() {
+        while batch.len() < 64 * 1024
+            && let Ok(more) = lines.try_recv()
+        {
+            batch.extend_from_slice(&more);
+        }
+        if stdout.write_all(&batch).and_then(|()| stdout.flush()).is_err() {
+            return;
+        }
+    }
+}
+
+struct Running {
+    task: AbortHandle,
+    controls: Controls,
+}
+
+/// The calls in flight, by id.
+type Calls = Rc<RefCell<HashMap<u64, Running>>>;
+
+struct Host {
+    lines: mpsc::Sender<Vec<u8>>,
+    session: Rc<Session>,
+    calls: Calls,
+    greeted: bool,
+}
+
+impl Host {
+    fn new(lines: mpsc::Sender<Vec<u8>>) -> Self {
+        Self { lines, session: Rc::new(Session::default()), calls: Calls::default(), greeted: false }
+    }
+
+    async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Input>) {
+        while let Some(input) = messages.recv().await {
+            match input {
+                Input::Closed => return,
+                Input::Fault(text) => self.complain(0, Failure::Protocol(text)).await,
+                Input::Message(message) => self.handle(*message).await,
+            }
+        }
+    }
+
+    async fn handle(&mut self, message: ToHost) {
+        match message {
+            ToHost::Hello(hello) => self.greet(&hello).await,
+            ToHost::Call(call) if !self.greeted => {
+                self.complain(call.id, Failure::Protocol("the first message must be a hello".into())).await;
+            }
+            ToHost::Call(call) => self.start(call).await,
+            ToHost::Answer(answer) => {
+                if let Some(running) = self.calls.borrow().get(&answer.id) {
+                    let _ = running.controls.answers.send(answer.yes);
+                }
+            }
+            ToHost::Acknowledge(taken) => {
+                if let Some(running) = self.calls.borrow().get(&taken.id) {
+                    running.controls.credit.add_permits((taken.messages as usize).min(output::UNREAD_MESSAGES));
+                }
+            }
+            ToHost::Cancel(reference) => {
+                let running = self.calls.borrow_mut().remove(&reference.id);
+                if let Some(running) = running {
+                    running.task.abort();
+                    self.say(reference.id, Message::End).await;
+                }
+            }
+        }
+    }
+
+    async fn greet(&mut self, hello: &ClientHello) {
+        if hello.protocol == protocol::VERSION {
+            self.greeted = true;
+        }
+        let mine = HostHello {
+            protocol: protocol::VERSION,
+            version: env!("CARGO_PKG_VERSION"),
+            features: protocol::FEATURES,
+        };
+        self.say(0, Message::Hello(mine)).await;
+        if !self.greeted {
+            let failure = Failure::ProtocolVersion { client: hello.client.clone(), theirs: hello.protocol };
+            self.complain(0, failure).await;
+        }
+    }
+
+    async fn start(&mut self, call: Call) {
+        let id = call.id;
+        if id == 0 || self.calls.borrow().contains_key(&id) {
+            self.complain(id, Failure::Protocol(format!("call id {id} is in use or 0"))).await;
+            return;
+        }
+        let (output, controls) = Output::new(id, call.preferences, self.lines.clone());
+        let session = Rc::clone(&self.session);
+        let calls = Rc::clone(&self.calls);
+        let task = tokio::task::spawn_local(async move {
+            if let Err(failure) = cmdlets::run(&session, call, &output).await {
+                output.failure(&failure).await;
+            }
+            calls.borrow_mut().remove(&id);
+            output.end().await;
+        });
+        self.calls.borrow_mut().insert(id, Running { task: task.abort_handle(), controls });
+    }
+
+    async fn say(&self, id: u64, message: Message<'_>) {
+        let _ = self.lines.send(FromHost { id, message }.line()).await;
+    }
+
+    async fn complain(&self, id: u64, failure: Failure) {
+        let (output, _controls) = Output::new(id, Preferences::default(), self.lines.clone());
+        output.failure(&failure).await;
+        output.end().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_faulty_line_is_not_quoted() {
+        let Some(Input::Fault(text)) = parse(br#"{"call":{"id":1,"cmdlet":5,"k":"jim_ak_secret"}}"#) else {
+            unreachable!("a number is no cmdlet name")
+        };
+        assert!(!text.contains("secret"), "{text}");
+    }
+
+    #[test]
+    fn byte_order_marks_and_line_ends_are_forgiven() {
+        let line = b"\xEF\xBB\xBF{\"cancel\":{\"id\":3}}\r\n";
+        assert!(matches!(parse(line), Some(Input::Message(m)) if matches!(*m, ToHost::Cancel(ref c) if c.id == 3)));
+        assert!(parse(b"\r\n").is_none());
+    }
+}

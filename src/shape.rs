@@ -1,0 +1,239 @@
+//! From the server's JSON to output objects: names in PascalCase, properties added, everything
+//! else byte for byte (number text, order, nulls), so that PowerShell converts once.
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// Properties whose inner keys are data, not names: they stay as the server wrote them. The first
+/// five as in the official module; the rest it rewrites, which loses the attribute's real name.
+const DATA_KEYED: &[&str] = &[
+    "attributes",
+    "mvAttributes",
+    "csAttributes",
+    "properties",
+    "validationErrors",
+    "operationCounts",
+    "entriesDiscardedByExcludedContainer",
+    "settingValues",
+];
+
+/// A property to append: name in PascalCase, value as JSON text.
+pub type Added<'a> = (&'a str, String);
+
+/// An output object of a server object. `added` replaces properties of the same name and stands last.
+pub fn output(raw: &RawValue, added: &[Added<'_>]) -> Box<RawValue> {
+    let mut text = String::with_capacity(raw.get().len() + 32);
+    write(raw, added, Names::Pascal, &mut text);
+    into_raw(text)
+}
+
+/// An output object with the server's own names; only white space between tokens goes.
+pub fn verbatim(raw: &RawValue) -> Box<RawValue> {
+    let mut text = String::with_capacity(raw.get().len());
+    write(raw, &[], Names::Verbatim, &mut text);
+    into_raw(text)
+}
+
+/// A value built by us.
+pub fn value(value: &impl serde::Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).unwrap_or_else(|_| null())
+}
+
+/// A property of an object, by name without regard to case.
+pub fn property<'a>(raw: &'a RawValue, name: &str) -> Option<&'a RawValue> {
+    let object: Object<'a> = serde_json::from_str(raw.get()).ok()?;
+    object.0.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// A property as text: strings without quotes, other values as JSON text, null as nothing.
+pub fn text_property(raw: &RawValue, name: &str) -> Option<String> {
+    plain_text(property(raw, name)?)
+}
+
+/// A value as text: strings without quotes, other values as JSON text, null as nothing.
+pub fn plain_text(value: &RawValue) -> Option<String> {
+    match value.get().as_bytes().first() {
+        Some(b'"') => serde_json::from_str(value.get()).ok(),
+        Some(b'n') => None,
+        _ => Some(value.get().to_owned()),
+    }
+}
+
+/// `connectedSystemId` → `ConnectedSystemId`.
+pub fn pascal(name: &str) -> Cow<'_, str> {
+    match name.chars().next() {
+        Some(first) if first.is_lowercase() => {
+            let mut text: String = first.to_uppercase().collect();
+            text.push_str(&name[first.len_utf8()..]);
+            Cow::Owned(text)
+        }
+        _ => Cow::Borrowed(name),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Names {
+    Pascal,
+    /// The keys of this object are data; those further in are names again.
+    Kept,
+    /// Nothing is renamed, at any depth.
+    Verbatim,
+}
+
+impl Names {
+    fn within(self) -> Self {
+        if self == Names::Verbatim { Names::Verbatim } else { Names::Pascal }
+    }
+}
+
+fn write(raw: &RawValue, added: &[Added<'_>], names: Names, out: &mut String) {
+    let text = raw.get();
+    match text.as_bytes().first() {
+        Some(b'{') => match serde_json::from_str::<Object<'_>>(text) {
+            Ok(object) => write_object(&object, added, names, out),
+            Err(_) => out.push_str(text),
+        },
+        Some(b'[') => match serde_json::from_str::<Vec<&RawValue>>(text) {
+            Ok(items) => {
+                out.push('[');
+                for (index, item) in items.into_iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    write(item, &[], names.within(), out);
+                }
+                out.push(']');
+            }
+            Err(_) => out.push_str(text),
+        },
+        // The protocol is one object a line: the line ends that JSON allows between tokens must not travel.
+        _ => out.push_str(text),
+    }
+}
+
+fn write_object(object: &Object<'_>, added: &[Added<'_>], names: Names, out: &mut String) {
+    out.push('{');
+    let mut first = true;
+    let mut separate = |out: &mut String| {
+        if !std::mem::take(&mut first) {
+            out.push(',');
+        }
+    };
+    for (key, value) in &object.0 {
+        if added.iter().any(|(name, _)| key.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        separate(out);
+        let name = if names == Names::Pascal { pascal(key) } else { Cow::Borrowed(key.as_ref()) };
+        push_quoted(&name, out);
+        out.push(':');
+        let data_keyed = names == Names::Pascal && DATA_KEYED.iter().any(|n| n.eq_ignore_ascii_case(key));
+        let inner = if data_keyed && value.get().starts_with('{') { Names::Kept } else { names.within() };
+        write(value, &[], inner, out);
+    }
+    for (name, value) in added {
+        separate(out);
+        push_quoted(name, out);
+        out.push(':');
+        out.push_str(value);
+    }
+    out.push('}');
+}
+
+fn push_quoted(text: &str, out: &mut String) {
+    if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
+fn into_raw(text: String) -> Box<RawValue> {
+    RawValue::from_string(text).unwrap_or_else(|_| null())
+}
+
+fn null() -> Box<RawValue> {
+    RawValue::NULL.to_owned()
+}
+
+/// An object as it stands: order and repeated keys kept, values untouched.
+pub struct Object<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(16));
+                while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    entries.push((unquote(key).map_err(M::Error::custom)?, value));
+                }
+                Ok(entries)
+            }
+        }
+        deserializer.deserialize_map(Entries).map(Object)
+    }
+}
+
+fn unquote(key: &RawValue) -> Result<Cow<'_, str>, serde_json::Error> {
+    let text = key.get();
+    if text.contains('\\') {
+        return serde_json::from_str::<String>(text).map(Cow::Owned);
+    }
+    Ok(Cow::Borrowed(text.trim_matches('"')))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn shaped(text: &str, added: &[Added<'_>]) -> String {
+        output(&RawValue::from_string(text.into()).unwrap(), added).get().to_owned()
+    }
+
+    #[test]
+    fn names_become_pascal_case_and_values_stay() {
+        assert_eq!(
+            shaped(r#"{"id":1.50,"isOn":true,"inner":[{"deepName":123456789012345678901234}],"no":null}"#, &[]),
+            r#"{"Id":1.50,"IsOn":true,"Inner":[{"DeepName":123456789012345678901234}],"No":null}"#
+        );
+    }
+
+    #[test]
+    fn data_keyed_maps_keep_their_keys_but_not_what_is_inside_an_entry() {
+        assert_eq!(
+            shaped(r#"{"attributes":{"mail":{"stringValue":"x"}},"attributeValues":[{"attributes":{"a":1}}]}"#, &[]),
+            r#"{"Attributes":{"mail":{"StringValue":"x"}},"AttributeValues":[{"Attributes":{"a":1}}]}"#
+        );
+    }
+
+    #[test]
+    fn added_properties_replace_and_stand_last() {
+        assert_eq!(
+            shaped(r#"{"id":1,"connectedSystemId":9,"name":"x"}"#, &[("ConnectedSystemId", "3".into())]),
+            r#"{"Id":1,"Name":"x","ConnectedSystemId":3}"#
+        );
+    }
+
+    #[test]
+    fn escapes_in_names_survive() {
+        assert_eq!(shaped(r#"{"a\"b":1,"ünder":2}"#, &[]), r#"{"A\"b":1,"Ünder":2}"#);
+    }
+
+    #[test]
+    fn properties_are_found_without_regard_to_case() {
+        let raw = RawValue::from_string(r#"{"Name":"a","id":7,"x":null}"#.into()).unwrap();
+        assert_eq!(text_property(&raw, "name").as_deref(), Some("a"));
+        assert_eq!(text_property(&raw, "ID").as_deref(), Some("7"));
+        assert_eq!(text_property(&raw, "x"), None);
+    }
+}
