@@ -117,7 +117,7 @@ async fn the_servers_own_certificate_can_be_named() {
     for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
         for name in ["127.0.0.1", "some-other-name"] {
             let mut params = params(name);
-            params.is_ca = is_ca.clone();
+            params.is_ca = is_ca;
             let (server, certificate) = self_signed(params).await;
             let (pem, _pem) = trusting(certificate.pem().as_bytes());
             assert_eq!(send(&server.base(), pem).await.unwrap().status, 200);
