@@ -463,8 +463,7 @@ mod texts {
             AuthKind::Anonymous => "no credentials were sent. Run Connect-JIM first.",
         };
         format!(
-            "Authentication failed{} ({}): {why}{}",
-            about(&answer.subject),
+            "Authentication failed ({}): {why}{}",
             answer.status,
             said(answer)
         )
@@ -481,8 +480,7 @@ mod texts {
             AuthKind::Anonymous => " Run Connect-JIM with an API key.",
         };
         format!(
-            "Authentication failed{} ({}): the server can't reach its identity provider to check the credentials.{meaning}{}",
-            about(&answer.subject),
+            "Authentication failed ({}): the server can't reach its identity provider to check the credentials.{meaning}{}",
             answer.status,
             said(answer)
         )
@@ -528,7 +526,12 @@ mod texts {
     /// The server's words, and the subject unless they name it themselves.
     pub(super) fn message(answer: &Answer) -> String {
         let subject = &answer.subject;
-        match &answer.message {
+        // A bare "Not Found" repeats the status and says nothing of its own.
+        match answer
+            .message
+            .as_deref()
+            .filter(|text| !text.eq_ignore_ascii_case("not found"))
+        {
             None if subject.is_empty() => {
                 "the server knows nothing at this address (404).".to_owned()
             }
@@ -537,9 +540,16 @@ mod texts {
                 if subject.is_empty()
                     || message.to_lowercase().contains(&subject.to_lowercase()) =>
             {
-                message.clone()
+                message.to_owned()
             }
-            Some(message) => format!("{message} This was about {subject}."),
+            Some(message) => {
+                let stop = if message.ends_with(['.', '!', '?']) {
+                    ""
+                } else {
+                    "."
+                };
+                format!("{message}{stop} This was about {subject}.")
+            }
         }
     }
 
@@ -556,6 +566,8 @@ mod texts {
     pub(super) fn validation(answer: &Answer) -> String {
         let mut text = String::new();
         for (field, messages) in &answer.validation {
+            // The server leaves the name empty when it means the body as a whole.
+            let field = if field.is_empty() { "(body)" } else { field };
             for message in messages {
                 let _ = write!(text, "\n  - {field}: {message}");
             }

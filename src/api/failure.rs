@@ -251,6 +251,16 @@ mod tests {
             Some("Connected System with ID 9 not found.")
         );
 
+        let bare = fail(404, r#"{"title":"Not Found","status":404,"traceId":"t"}"#);
+        assert_eq!(bare.to_string(), "Resource not found: connected system 9.");
+        let unstopped = fail(404, r#"{"code":"","message":"Schedule not found: 7"}"#);
+        assert!(
+            unstopped
+                .to_string()
+                .contains("Schedule not found: 7. This was"),
+            "{unstopped}"
+        );
+
         let settings = fail(
             400,
             r#"{"code":"VALIDATION_ERROR","message":"Bad settings.","details":"See below.","validationErrors":{"File Path":["File not found: 'x'."]}}"#,
