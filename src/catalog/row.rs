@@ -95,6 +95,9 @@ pub struct Cmdlet {
     /// Clearer words for one status of the main request: status → message template.
     #[serde(default)]
     pub failure: BTreeMap<String, String>,
+    /// Environment variables of the client that the cmdlet may see.
+    #[serde(default)]
+    pub environment: Vec<String>,
     pub example: Vec<Example>,
 }
 

@@ -1,0 +1,390 @@
+# The bridge between PowerShell and the host: starts the host, sends calls, turns its messages into
+# output, errors, warnings, progress and questions. `jimhost generate` puts it in front of the
+# generated functions in JimHost.psm1. docs/protocol.md describes the messages.
+
+Set-StrictMode -Version Latest
+
+# Version of the messages; the host says what to update when it speaks another.
+$script:HostProtocol = 1
+# Filled at the first call, so that importing the module costs next to nothing.
+$script:JsonReader = $null
+$script:CommonParameters = [System.Collections.Generic.HashSet[string]]::new([System.Management.Automation.Cmdlet]::CommonParameters, [StringComparer]::OrdinalIgnoreCase)
+$script:CommonParameters.UnionWith([System.Management.Automation.Cmdlet]::OptionalCommonParameters)
+
+# One host per process, shared by all runspaces: `$script:` would be one per runspace.
+function Get-HostState {
+    $domain = [AppDomain]::CurrentDomain
+    $state = $domain.GetData('JimHost')
+    if ($null -ne $state) { return $state }
+    [System.Threading.Monitor]::Enter($domain)
+    try {
+        $state = $domain.GetData('JimHost')
+        if ($null -eq $state) {
+            $state = [hashtable]::Synchronized(@{ Link = $null; Start = [object]::new() })
+            $domain.SetData('JimHost', $state)
+        }
+    }
+    finally { [System.Threading.Monitor]::Exit($domain) }
+    $state
+}
+
+# The link to a running host; starts one at the first call, and after a host has died.
+function Get-HostLink {
+    $state = Get-HostState
+    $link = $state.Link
+    if ($null -ne $link -and -not $link.Dead) { return $link }
+    [System.Threading.Monitor]::Enter($state.Start)
+    try {
+        $link = $state.Link
+        if ($null -eq $link -or $link.Dead) {
+            $link = Start-HostProcess
+            $state.Link = $link
+        }
+    }
+    finally { [System.Threading.Monitor]::Exit($state.Start) }
+    $link
+}
+
+# Where the host program is: JIMHOST_PATH, the module's folder, the newest build of a source checkout, PATH.
+function Find-HostProgram {
+    $onWindows = [System.IO.Path]::DirectorySeparatorChar -eq '\'
+    $file = if ($onWindows) { 'jimhost.exe' } else { 'jimhost' }
+    if ($env:JIMHOST_PATH) {
+        if ([System.IO.File]::Exists($env:JIMHOST_PATH)) { return $env:JIMHOST_PATH }
+        throw "JIMHOST_PATH names '$env:JIMHOST_PATH', which is not a file."
+    }
+    $os = if ($onWindows) { 'win' } elseif ($IsMacOS) { 'osx' } else { 'linux' }
+    $architecture = [System.Runtime.InteropServices.RuntimeInformation]::ProcessArchitecture.ToString().ToLowerInvariant()
+    $shipped = [System.IO.Path]::Combine($PSScriptRoot, 'bin', "$os-$architecture", $file)
+    if ([System.IO.File]::Exists($shipped)) { return $shipped }
+    $root = [System.IO.Path]::GetFullPath([System.IO.Path]::Combine($PSScriptRoot, '..', '..'))
+    if ([System.IO.File]::Exists([System.IO.Path]::Combine($root, 'Cargo.toml'))) {
+        $newest = $null
+        foreach ($build in 'release', 'debug') {
+            $candidate = [System.IO.FileInfo]::new([System.IO.Path]::Combine($root, 'target', $build, $file))
+            if ($candidate.Exists -and ($null -eq $newest -or $candidate.LastWriteTimeUtc -gt $newest.LastWriteTimeUtc)) { $newest = $candidate }
+        }
+        if ($newest) { return $newest.FullName }
+    }
+    $found = Get-Command -Name $file -CommandType Application -ErrorAction Ignore | Select-Object -First 1
+    if ($found) { return $found.Source }
+    throw "The jimhost program was not found. Build it (cargo build --release), put it on PATH, or set JIMHOST_PATH to it."
+}
+
+function Start-HostProcess {
+    $path = Find-HostProgram
+    if ([System.IO.Path]::DirectorySeparatorChar -eq '/' -and $path.StartsWith($PSScriptRoot)) {
+        # Packages lose the executable bit.
+        $null = & chmod u+x $path 2>&1
+    }
+    $utf8 = [System.Text.UTF8Encoding]::new($false)
+    $info = [System.Diagnostics.ProcessStartInfo]::new($path)
+    $info.ArgumentList.Add('serve')
+    $info.UseShellExecute = $false
+    $info.CreateNoWindow = $true
+    $info.RedirectStandardInput = $true
+    $info.RedirectStandardOutput = $true
+    $info.StandardInputEncoding = $utf8
+    $info.StandardOutputEncoding = $utf8
+    # A key travels in the call that needs it, not in an environment that lasts.
+    $null = $info.Environment.Remove('JIM_API_KEY')
+    $process = [System.Diagnostics.Process]::Start($info)
+    $link = [hashtable]::Synchronized(@{
+            Path = $path; Process = $process; Reader = $process.StandardOutput; Writer = $process.StandardInput
+            Turn = [System.Threading.SemaphoreSlim]::new(1, 1); Write = [object]::new(); ReadTask = $null; NextId = [long] 0; Dead = $false
+            Queues = [System.Collections.Concurrent.ConcurrentDictionary[string, System.Collections.Concurrent.BlockingCollection[string]]]::new()
+        })
+    $link.Writer.Write("{`"hello`":{`"protocol`":$script:HostProtocol,`"client`":`"JimHost $script:ModuleVersion`"}}`n")
+    $link.Writer.Flush()
+    $greeting = $link.Reader.ReadLineAsync()
+    if (-not $greeting.Wait(15000) -or $null -eq $greeting.Result) {
+        if (-not $process.HasExited) { $process.Kill() }
+        throw "The host $path did not answer as a host. Run '$path doctor' to see why."
+    }
+    $hello = (Read-HostJson $greeting.Result).hello
+    if ($hello.protocol -ne $script:HostProtocol) {
+        $process.Kill()
+        throw "The host $path (version $($hello.version)) speaks protocol $($hello.protocol), this module (version $script:ModuleVersion) protocol $script:HostProtocol. Update the older one."
+    }
+    $link
+}
+
+# ConvertFrom-Json without the cost of a command call: the cmdlet's own class, used as an object.
+function Read-HostJson([string] $Line) {
+    if ($null -eq $script:JsonReader) {
+        $script:JsonReader = (Get-Command -Name 'Microsoft.PowerShell.Utility\ConvertFrom-Json' -CommandType Cmdlet).ImplementingType
+    }
+    $reader = $script:JsonReader::new()
+    $reader.InputObject = $Line
+    foreach ($value in $reader.Invoke()) { return $value }
+}
+
+# A value as JSON. Dates travel in UTC, secrets in the clear: only ever over the pipe to the host.
+function ConvertTo-HostJson($Value, [int] $Depth = 0) {
+    if ($null -eq $Value) { return 'null' }
+    if ($Value -is [psobject] -and $Value.PSObject.BaseObject -isnot [System.Management.Automation.PSCustomObject]) { $Value = $Value.PSObject.BaseObject }
+    if ($Value -is [string] -or $Value -is [char]) { return [System.Web.HttpUtility]::JavaScriptStringEncode([string] $Value, $true) }
+    if ($Value -is [bool] -or $Value -is [switch]) { if ($Value) { return 'true' } else { return 'false' } }
+    if ($Value -is [int] -or $Value -is [long] -or $Value -is [byte] -or $Value -is [int16] -or $Value -is [uint32] -or $Value -is [uint64] -or
+        $Value -is [uint16] -or $Value -is [sbyte] -or $Value -is [decimal] -or $Value -is [System.Numerics.BigInteger]) {
+        return $Value.ToString([cultureinfo]::InvariantCulture)
+    }
+    if ($Value -is [double] -or $Value -is [single]) { return $Value.ToString('R', [cultureinfo]::InvariantCulture) }
+    if ($Value -is [datetime]) { return '"' + $Value.ToUniversalTime().ToString('o', [cultureinfo]::InvariantCulture) + '"' }
+    if ($Value -is [datetimeoffset]) { return '"' + $Value.UtcDateTime.ToString('o', [cultureinfo]::InvariantCulture) + '"' }
+    if ($Value -is [timespan]) { return '"' + $Value.ToString('c', [cultureinfo]::InvariantCulture) + '"' }
+    if ($Value -is [securestring]) { return [System.Web.HttpUtility]::JavaScriptStringEncode([System.Net.NetworkCredential]::new('', $Value).Password, $true) }
+    if ($Value -is [byte[]]) { return '"' + [Convert]::ToBase64String($Value) + '"' }
+    if ($Value -is [ValueType]) { return [System.Web.HttpUtility]::JavaScriptStringEncode($Value.ToString(), $true) }
+    if ($Depth -ge 32) { throw 'A value is nested more than 32 levels deep.' }
+    $parts = [System.Collections.Generic.List[string]]::new()
+    if ($Value -is [System.Collections.IDictionary]) {
+        foreach ($entry in $Value.GetEnumerator()) {
+            $parts.Add([System.Web.HttpUtility]::JavaScriptStringEncode([string] $entry.Key, $true) + ':' + (ConvertTo-HostJson $entry.Value ($Depth + 1)))
+        }
+        return '{' + ($parts -join ',') + '}'
+    }
+    if ($Value -is [System.Collections.IEnumerable]) {
+        foreach ($item in $Value) { $parts.Add((ConvertTo-HostJson $item ($Depth + 1))) }
+        return '[' + ($parts -join ',') + ']'
+    }
+    foreach ($property in $Value.PSObject.Properties) {
+        $parts.Add([System.Web.HttpUtility]::JavaScriptStringEncode($property.Name, $true) + ':' + (ConvertTo-HostJson $property.Value ($Depth + 1)))
+    }
+    '{' + ($parts -join ',') + '}'
+}
+
+# What the host needs of a piped object: some properties, not all of it.
+function ConvertTo-HostInput($Value, [string[]] $Take) {
+    $parts = foreach ($name in $Take) {
+        $found = if ($Value -is [System.Collections.IDictionary]) { $Value[$name] } elseif ($property = $Value.PSObject.Properties[$name]) { $property.Value }
+        if ($null -ne $found) { "`"$name`":" + (ConvertTo-HostJson $found) }
+    }
+    '{' + ($parts -join ',') + '}'
+}
+
+function Send-HostLine($Link, [string] $Line) {
+    [System.Threading.Monitor]::Enter($Link.Write)
+    try {
+        $Link.Writer.Write($Line)
+        $Link.Writer.Flush()
+    }
+    catch [System.IO.IOException], [System.ObjectDisposedException] {
+        $Link.Dead = $true
+    }
+    finally { [System.Threading.Monitor]::Exit($Link.Write) }
+}
+
+# The next line of a call; null when the host is gone. Whoever has the turn reads for all runspaces
+# and hands lines to the queue they belong to. Short waits keep Ctrl-C immediate.
+function Receive-HostLine($Link, [string] $Id, $Queue) {
+    $line = $null
+    while ($true) {
+        if ($Queue.TryTake([ref] $line)) { return $line }
+        if (-not $Link.Turn.Wait(0)) {
+            if ($Queue.TryTake([ref] $line, 5)) { return $line }
+            continue
+        }
+        try {
+            if ($Queue.TryTake([ref] $line)) { return $line }
+            if ($Link.Dead) { return $null }
+            if ($null -eq $Link.ReadTask) { $Link.ReadTask = $Link.Reader.ReadLineAsync() }
+            # A wait ends here when the user stops the command; the read goes on for whoever comes next.
+            while (-not $Link.ReadTask.Wait(50)) { }
+            $line = $Link.ReadTask.Result
+            $Link.ReadTask = $null
+            if ($null -eq $line) {
+                $Link.Dead = $true
+                return $null
+            }
+            $owner = $line.Substring(6, $line.IndexOf([char] ',') - 6)
+            if ($owner -eq $Id) { return $line }
+            $other = $null
+            # No queue: the call was cancelled, and nobody waits for what was on its way.
+            if ($Link.Queues.TryGetValue($owner, [ref] $other)) { $other.Add($line) }
+        }
+        catch [System.AggregateException] {
+            $Link.Dead = $true
+            return $null
+        }
+        finally { $null = $Link.Turn.Release() }
+    }
+}
+
+$script:ExceptionTypes = @{
+    ObjectNotFound      = [System.Management.Automation.ItemNotFoundException]
+    AuthenticationError = [UnauthorizedAccessException]
+    PermissionDenied    = [UnauthorizedAccessException]
+    OperationTimeout    = [TimeoutException]
+    InvalidArgument     = [ArgumentException]
+    ConnectionError     = [System.Net.Http.HttpRequestException]
+}
+
+function New-HostErrorRecord($Report) {
+    $type = $script:ExceptionTypes[[string] $Report.category]
+    if ($null -eq $type) { $type = [InvalidOperationException] }
+    $exception = $type::new([string] $Report.message)
+    foreach ($name in 'status', 'serverMessage', 'validation', 'requestId', 'retryable') {
+        $property = $Report.PSObject.Properties[$name]
+        if ($property) { $exception.Data[[char]::ToUpperInvariant($name[0]) + $name.Substring(1)] = $property.Value }
+    }
+    $target = $Report.PSObject.Properties['target']
+    $record = [System.Management.Automation.ErrorRecord]::new($exception, [string] $Report.code,
+        [System.Management.Automation.ErrorCategory] [string] $Report.category, $(if ($target) { $target.Value }))
+    $advice = $Report.PSObject.Properties['recommendation']
+    if ($advice) {
+        $record.ErrorDetails = [System.Management.Automation.ErrorDetails]::new("$($Report.message)`n$($advice.Value)")
+        $record.ErrorDetails.RecommendedAction = $advice.Value
+    }
+    $record
+}
+
+function New-HostGoneRecord($Link, [string] $Name) {
+    $process = $Link.Process
+    $null = $process.WaitForExit(500)
+    $how = if ($process.HasExited) { "exit code $($process.ExitCode)" } else { 'it closed its output' }
+    New-HostErrorRecord ([pscustomobject] @{
+            code = 'JIM.HostEnded'; category = 'ResourceUnavailable'; retryable = $false; target = $Name
+            message = "The jimhost process ended while $Name was running ($how); what it was doing may or may not have happened."
+            recommendation = 'The next cmdlet starts a new one. Run Connect-JIM again, and look before you repeat a change.'
+        })
+}
+
+# One call, from the bound parameters to the last message. $Impact is 0 for cmdlets that change
+# nothing, else 1 to 3 as in ConfirmImpact; $Take names the properties of an input object that the
+# host needs; $Environment the variables it may see.
+function Invoke-HostCmdlet {
+    param([string] $Name, [System.Management.Automation.PSCmdlet] $Cmdlet, [System.Collections.IDictionary] $Bound, [int] $Impact, [string[]] $Take, [string[]] $Environment)
+
+    # A module's functions don't see the preferences of the script that calls them; a cmdlet does.
+    $caller = $Cmdlet.SessionState.PSVariable
+    if (-not $Bound.ContainsKey('ErrorAction')) { $ErrorActionPreference = $caller.GetValue('ErrorActionPreference') }
+    if (-not $Bound.ContainsKey('WarningAction')) { $WarningPreference = $caller.GetValue('WarningPreference') }
+    if (-not $Bound.ContainsKey('Verbose')) { $VerbosePreference = $caller.GetValue('VerbosePreference') }
+    if (-not $Bound.ContainsKey('Debug')) { $DebugPreference = $caller.GetValue('DebugPreference') }
+    if (-not $Bound.ContainsKey('InformationAction')) { $InformationPreference = $caller.GetValue('InformationPreference') }
+    if (-not $Bound.ContainsKey('ProgressAction')) { $ProgressPreference = $caller.GetValue('ProgressPreference') }
+    $ask = $false
+    if ($Impact) {
+        if (-not $Bound.ContainsKey('WhatIf')) { $WhatIfPreference = $caller.GetValue('WhatIfPreference') }
+        if (-not $Bound.ContainsKey('Confirm')) {
+            $ConfirmPreference = $caller.GetValue('ConfirmPreference')
+            # -Force answers the question, it doesn't switch -WhatIf off.
+            if ($Bound.ContainsKey('Force') -and $Bound['Force']) { $ConfirmPreference = 'None' }
+        }
+        $threshold = [int] [System.Management.Automation.ConfirmImpact] $ConfirmPreference
+        $ask = $WhatIfPreference -or ($threshold -gt 0 -and $Impact -ge $threshold) -or "$VerbosePreference" -ne 'SilentlyContinue'
+    }
+
+    $json = [System.Text.StringBuilder]::new(256)
+    $null = $json.Append(',"cmdlet":"').Append($Name).Append('"')
+    $set = $Cmdlet.ParameterSetName
+    if ($set -and $set -ne '__AllParameterSets') { $null = $json.Append(',"set":"').Append($set).Append('"') }
+    $separator = ',"arguments":{"'
+    foreach ($pair in $Bound.GetEnumerator()) {
+        if ($script:CommonParameters.Contains($pair.Key)) { continue }
+        $value = if ($pair.Key -eq 'InputObject' -and $Take) { ConvertTo-HostInput $pair.Value $Take } else { ConvertTo-HostJson $pair.Value }
+        $null = $json.Append($separator).Append($pair.Key).Append('":').Append($value)
+        $separator = ',"'
+    }
+    if ($separator -eq ',"') { $null = $json.Append('}') }
+    $preferences = @(
+        if ("$VerbosePreference" -notin 'SilentlyContinue', 'Ignore') { '"verbose":true' }
+        if ("$DebugPreference" -notin 'SilentlyContinue', 'Ignore') { '"debug":true' }
+        if ("$ProgressPreference" -notin 'SilentlyContinue', 'Ignore') { '"progress":true' }
+        if ($ask) { '"ask":true' }
+    ) -join ','
+    $null = $json.Append(',"preferences":{').Append($preferences).Append('}')
+    if ($Environment) {
+        $values = foreach ($variable in $Environment) {
+            $text = [System.Environment]::GetEnvironmentVariable($variable)
+            if ($text) { "`"$variable`":" + (ConvertTo-HostJson $text) }
+        }
+        $null = $json.Append(',"environment":{').Append($values -join ',').Append('}')
+    }
+    $null = $json.Append("}}`n")
+
+    try { $link = Get-HostLink }
+    catch {
+        $record = [System.Management.Automation.ErrorRecord]::new([InvalidOperationException]::new($_.Exception.Message), 'JIM.HostNotStarted', 'ResourceUnavailable', $Name)
+        $Cmdlet.ThrowTerminatingError($record)
+    }
+    $queue = [System.Collections.Concurrent.BlockingCollection[string]]::new()
+    [System.Threading.Monitor]::Enter($link.Write)
+    try {
+        $link.NextId++
+        $id = [string] $link.NextId
+        $null = $link.Queues.TryAdd($id, $queue)
+        $link.Writer.Write("{`"call`":{`"id`":$id$json")
+        $link.Writer.Flush()
+    }
+    catch [System.IO.IOException], [System.ObjectDisposedException] { $link.Dead = $true }
+    finally { [System.Threading.Monitor]::Exit($link.Write) }
+
+    $open = $true
+    $unacknowledged = 0
+    $failure = $null
+    try {
+        while ($open) {
+            $line = Receive-HostLine $link $id $queue
+            if ($null -eq $line) {
+                $open = $false
+                $failure = New-HostGoneRecord $link $Name
+                break
+            }
+            $start = 8 + $id.Length
+            $kind = $line.Substring($start, $line.IndexOf([char] '"', $start) - $start)
+            if ($kind -eq 'end') {
+                $open = $false
+                break
+            }
+            $message = Read-HostJson $line
+            switch ($kind) {
+                'items' {
+                    $items = $message.items
+                    $type = if ($items.PSObject.Properties['type']) { $items.type }
+                    if (++$unacknowledged -ge 8) {
+                        Send-HostLine $link "{`"acknowledge`":{`"id`":$id,`"messages`":$unacknowledged}}`n"
+                        $unacknowledged = 0
+                    }
+                    foreach ($value in $items.values) {
+                        if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSObject.TypeNames.Insert(0, $type) }
+                        $Cmdlet.WriteObject($value)
+                    }
+                }
+                'input' { $Cmdlet.WriteObject($Bound['InputObject']) }
+                'error' {
+                    $record = New-HostErrorRecord $message.error
+                    if ($message.error.terminating) { $failure = $record } else { $Cmdlet.WriteError($record) }
+                }
+                'warning' { $Cmdlet.WriteWarning($message.warning) }
+                'verbose' { $Cmdlet.WriteVerbose($message.verbose) }
+                'debug' { $Cmdlet.WriteDebug($message.debug) }
+                'information' { Microsoft.PowerShell.Utility\Write-Host $message.information }
+                'progress' {
+                    $progress = $message.progress
+                    $record = [System.Management.Automation.ProgressRecord]::new(0, $progress.activity, $progress.status)
+                    $record.PercentComplete = $progress.percent
+                    $record.SecondsRemaining = $progress.secondsRemaining
+                    if ($progress.PSObject.Properties['operation']) { $record.CurrentOperation = $progress.operation }
+                    if ($progress.completed) { $record.RecordType = 'Completed' }
+                    $Cmdlet.WriteProgress($record)
+                }
+                'confirm' {
+                    $question = $message.confirm
+                    $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption)
+                    Send-HostLine $link "{`"answer`":{`"id`":$id,`"yes`":$(if ($yes) { 'true' } else { 'false' })}}`n"
+                }
+            }
+        }
+    }
+    finally {
+        # Still open: the user stopped the command, or what follows in the pipeline has enough.
+        $dropped = $null
+        $null = $link.Queues.TryRemove($id, [ref] $dropped)
+        if ($open -and -not $link.Dead) { Send-HostLine $link "{`"cancel`":{`"id`":$id}}`n" }
+    }
+    if ($failure) {
+        if ($failure.FullyQualifiedErrorId -eq 'JIM.HostEnded') { $Cmdlet.WriteError($failure) } else { $Cmdlet.ThrowTerminatingError($failure) }
+    }
+}

@@ -1,0 +1,91 @@
+//! `Disconnect-JIM`: ends the session, and forgets what is stored when told to.
+
+use super::super::Context;
+use super::{parse_url, trimmed};
+use crate::credentials::{Remembered, SecretKind, ServerKey, Store};
+use crate::failure::Failure;
+use url::Url;
+
+pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
+    let arguments = &context.arguments;
+    let url = arguments.text("Url").map(parse_url).transpose()?;
+    if arguments.flag("All") {
+        return forget_all(context).await;
+    }
+    let current = context.session.current();
+    let ends = current.as_ref().is_some_and(|c| url.as_ref().is_none_or(|u| trimmed(u) == c.url));
+    let target: Option<Url> = match (&url, &current) {
+        (Some(url), _) => Some(url.clone()),
+        (None, Some(connected)) => Some(connected.api.base().clone()),
+        (None, None) => None,
+    };
+    if ends && let Some(connected) = &current {
+        context.session.set(None);
+        context.output.information(&format!("Disconnected from {}.", connected.url)).await;
+    }
+    let Some(target) = target else {
+        context.output.verbose("There was no connection.").await;
+        return Ok(());
+    };
+    forget(context, &target, arguments.flag("Forget")).await;
+    Ok(())
+}
+
+/// The stored login of a server goes always, its API key only when `-Forget` says so.
+async fn forget(context: &Context<'_>, url: &Url, keys_too: bool) {
+    let (mut remembered, _) = Remembered::load();
+    let entry = remembered.find(url);
+    if entry.is_none() && !keys_too {
+        return;
+    }
+    let store = Store::open();
+    let server = ServerKey::of(url);
+    let mut kinds = vec![(SecretKind::RefreshToken, "login")];
+    if keys_too {
+        kinds.push((SecretKind::ApiKey, "API key"));
+    }
+    for (kind, what) in kinds {
+        match store.delete(kind, &server).await {
+            Ok(true) => context.output.information(&format!("The stored {what} of {} is forgotten.", trimmed(url))).await,
+            Ok(false) => {}
+            Err(error) if keys_too => {
+                context.output.warning(&format!("The stored {what} could not be removed: {error} {}", error.advice())).await;
+            }
+            Err(error) => context.output.verbose(&format!("The stored {what} could not be removed: {error}")).await,
+        }
+    }
+    let is_login = entry.is_some_and(|e| e.source == "login");
+    if (keys_too || is_login) && remembered.forget(url) {
+        save(context, &remembered).await;
+    }
+}
+
+async fn forget_all(context: &Context<'_>) -> Result<(), Failure> {
+    context.session.set(None);
+    let (mut remembered, _) = Remembered::load();
+    let store = Store::open();
+    let mut count = 0;
+    for entry in remembered.connections() {
+        let Ok(url) = parse_url(&entry.url) else { continue };
+        let server = ServerKey::of(&url);
+        for kind in [SecretKind::RefreshToken, SecretKind::ApiKey] {
+            match store.delete(kind, &server).await {
+                Ok(true) => count += 1,
+                Ok(false) => {}
+                Err(error) => {
+                    context.output.warning(&format!("What is stored for {} could not be removed: {error}", entry.url)).await;
+                }
+            }
+        }
+    }
+    remembered.forget_all();
+    save(context, &remembered).await;
+    context.output.information(&format!("Disconnected. {count} stored credentials are forgotten.")).await;
+    Ok(())
+}
+
+async fn save(context: &Context<'_>, remembered: &Remembered) {
+    if let Err(error) = remembered.save() {
+        context.output.warning(&format!("The list of connections could not be saved: {error}")).await;
+    }
+}

@@ -1,0 +1,92 @@
+//! Cmdlets of JIM that data can't express, one file each.
+
+mod activity;
+pub mod connect;
+mod disconnect;
+mod poll;
+mod start_run_profile;
+mod status;
+
+use super::Context;
+use super::session::{Connected, Credential};
+use crate::api::{Auth, Connection, Options};
+use crate::credentials::{ServerKey, Source};
+use crate::failure::Failure;
+use std::rc::Rc;
+use url::Url;
+
+/// The handlers that rows name.
+pub const HANDLERS: &[&str] =
+    &["activity", "connect", "disconnect", "get-connection", "start-run-profile", "test-connection"];
+
+pub async fn run(handler: &str, context: &Context<'_>) -> Result<(), Failure> {
+    match handler {
+        "activity" => activity::run(context).await,
+        "connect" => connect::run(context).await,
+        "disconnect" => disconnect::run(context).await,
+        "get-connection" => status::get(context).await,
+        "start-run-profile" => start_run_profile::run(context).await,
+        "test-connection" => status::test(context).await,
+        // A unit test holds the catalogue to `HANDLERS`.
+        other => Err(Failure::UnknownCmdlet(format!("{} (handler {other})", context.row.cmdlet.name))),
+    }
+}
+
+/// The connection a cmdlet works with: the session's, or, for cmdlets that need none, one without
+/// credentials to `-Url`.
+pub fn connection_for(context: &Context<'_>) -> Result<Rc<Connected>, Failure> {
+    if context.row.cmdlet.session {
+        return context.session.connection();
+    }
+    let Some(text) = context.arguments.text("Url").filter(|t| !t.is_empty()) else {
+        return context.session.connection();
+    };
+    let url = parse_url(text)?;
+    let api = Connection::new(Options::new(url.clone()), Auth::Anonymous)
+        .map_err(|e| Failure::Request { error: Box::new(e) })?;
+    Ok(Rc::new(Connected {
+        api,
+        url: trimmed(&url),
+        key: ServerKey::of(&url),
+        credential: Credential::ApiKey { preview: String::new(), source: Source::Parameter },
+        server_version: None,
+        max_concurrency: 1,
+    }))
+}
+
+/// An address as people write it.
+pub fn parse_url(text: &str) -> Result<Url, Failure> {
+    let bad = || Failure::BadUrl { url: text.to_owned() };
+    let url = Url::parse(text.trim().trim_end_matches('/')).map_err(|_| bad())?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(bad());
+    }
+    Ok(url)
+}
+
+/// An address without its trailing slash, as it is shown and compared.
+pub fn trimmed(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_handler_that_a_row_names_exists_and_is_used() {
+        let named: std::collections::BTreeSet<String> =
+            crate::catalog::all().filter_map(|row| row.cmdlet.handler).collect();
+        let known: std::collections::BTreeSet<String> = HANDLERS.iter().map(ToString::to_string).collect();
+        assert_eq!(named, known);
+    }
+
+    #[test]
+    fn addresses() {
+        assert!(matches!(parse_url("https://jim.example.com/"), Ok(url) if trimmed(&url) == "https://jim.example.com"));
+        assert!(matches!(parse_url("HTTP://x/base/"), Ok(url) if trimmed(&url) == "http://x/base"));
+        for bad in ["ftp://example.org", "jim.example.com", "https://", ""] {
+            assert!(matches!(parse_url(bad), Err(Failure::BadUrl { .. })), "{bad}");
+        }
+    }
+}
