@@ -20,8 +20,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.sort();
 
     let lookups: row::Lookups = read(&root.join("lookups.toml"))?;
+    let views: row::Views = read(&root.join("views.toml"))?;
     let mut areas: Vec<row::Area> = Vec::new();
-    for file in files.iter().filter(|f| f.file_name().is_some_and(|n| n != "lookups.toml")) {
+    let shared = [root.join("lookups.toml"), root.join("views.toml")];
+    for file in files.iter().filter(|f| !shared.contains(f)) {
         areas.push(read(file)?);
     }
     let faults = invariants::check(&areas, &lookups);
@@ -45,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?;
     }
     writeln!(code, "];\nstatic LOOKUPS: &str = {:?};", serde_json::to_string(&lookups)?)?;
+    writeln!(code, "static VIEWS: &str = {:?};", serde_json::to_string(&views)?)?;
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("catalog.rs"), code)?;
     Ok(())
 }

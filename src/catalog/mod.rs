@@ -4,7 +4,7 @@
 pub mod invariants;
 pub mod row;
 
-use row::{Cmdlet, Lookup, Lookups, Product};
+use row::{Cmdlet, Lookup, Lookups, Product, Views};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -53,6 +53,12 @@ pub fn lookup(name: &str) -> Option<&'static Lookup> {
     PARSED.as_ref()?.lookup.get(name)
 }
 
+/// How objects are shown. Empty can't happen: `build.rs` wrote the text from the same types.
+pub fn views() -> &'static Views {
+    static PARSED: LazyLock<Views> = LazyLock::new(|| serde_json::from_str(VIEWS).unwrap_or_default());
+    &PARSED
+}
+
 /// `None` can't happen: `build.rs` wrote the text from the same types (a unit test reads all of them).
 fn parse(embedded: &Embedded) -> Option<Row> {
     let cmdlet = serde_json::from_str(embedded.json).ok()?;
@@ -75,5 +81,10 @@ mod tests {
     #[test]
     fn lookups_parse() {
         assert!(lookup("connected-system").is_some());
+    }
+
+    #[test]
+    fn views_parse() {
+        assert!(views().view.contains_key("JIM.RunProfile"));
     }
 }

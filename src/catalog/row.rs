@@ -24,6 +24,43 @@ pub struct Lookups {
     pub lookup: BTreeMap<String, Lookup>,
 }
 
+/// `catalog/views.toml`: how objects are shown, by type name.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Views {
+    pub view: BTreeMap<String, View>,
+}
+
+/// A table view.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    pub column: Vec<Column>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// A nested property is written with a dot: `Connector.Name`.
+    pub property: String,
+    /// In characters. Absent: columns share what is left.
+    #[serde(default)]
+    pub width: Option<u16>,
+    #[serde(default)]
+    pub align: Option<Align>,
+    /// Heading, where the property's name won't do.
+    #[serde(default)]
+    pub label: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Align {
+    Left,
+    Right,
+    Center,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Product {

@@ -30,7 +30,8 @@ pub fn function(row: &Row) -> String {
 }
 
 fn binding(cmdlet: &Cmdlet) -> String {
-    let mut parts = Vec::new();
+    // Positions are the row's, never the engine's guess.
+    let mut parts = vec!["PositionalBinding = $false".to_owned()];
     if let Some(set) = &cmdlet.default_set {
         parts.push(format!("DefaultParameterSetName = {}", quoted(set)));
     }
@@ -181,7 +182,7 @@ mod tests {
     fn a_function_declares_what_its_row_declares() {
         let text = function(&crate::catalog::find("Set-JIMRunProfile").unwrap());
         for expected in [
-            "[CmdletBinding(DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]",
+            "[CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]",
             "[Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]\n        [PSCustomObject] $InputObject",
             "[ValidateRange(1, 10000)]\n        [int] $PageSize",
             "process { Invoke-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name') }",

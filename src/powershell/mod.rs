@@ -7,6 +7,7 @@ mod manifest;
 mod reference;
 mod syntax;
 mod views;
+mod xml;
 
 use crate::catalog::{self, Row};
 use std::fs;
