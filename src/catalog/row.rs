@@ -297,6 +297,10 @@ pub struct Request {
     pub anonymous: bool,
     #[serde(default)]
     pub paging: Paging,
+    /// Type name of this request's objects, where they aren't the cmdlet's usual ones
+    /// (`-ObjectTypes` of a connected system): a table view must not be applied to them.
+    #[serde(default)]
+    pub output: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
