@@ -2,11 +2,10 @@
 
 use crate::api::ApiError;
 use crate::binding::BindError;
-use crate::credentials::{NotFound, StoreError};
+use crate::credentials::{KeyFileError, NotFound, StoreError};
 use crate::login::LoginError;
 use crate::protocol::{Category, ErrorReport};
 use serde_json::{Map, Value};
-use std::path::PathBuf;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -53,8 +52,8 @@ pub enum Failure {
     NoCredentials(Box<NotFound>),
     #[error("{0}")]
     Store(#[from] StoreError),
-    #[error("The key file {} can't be {verb}: {cause}", .path.display())]
-    KeyFile { path: PathBuf, verb: &'static str, cause: String },
+    #[error("{0}")]
+    KeyFile(#[from] KeyFileError),
     #[error("{0}")]
     Login(#[from] LoginError),
     #[error("The session has expired and can't be renewed: {0} Run Connect-JIM again.")]
@@ -123,7 +122,7 @@ impl Failure {
             Self::BadUrl { .. } | Self::NoUrl(_) => ("InvalidUrl", C::InvalidArgument),
             Self::NoCredentials(_) => ("NoCredentials", C::AuthenticationError),
             Self::Store(error) => (error.code(), C::ResourceUnavailable),
-            Self::KeyFile { .. } => ("KeyFile", C::ResourceUnavailable),
+            Self::KeyFile(_) => ("KeyFile", C::ResourceUnavailable),
             Self::Login(error) => (error.code(), C::AuthenticationError),
             Self::SessionExpired(_) => ("SessionExpired", C::AuthenticationError),
             Self::RunFailed { .. } => ("RunFailed", C::InvalidResult),
@@ -181,7 +180,7 @@ impl Failure {
                 | Self::BadUrl { .. }
                 | Self::NoUrl(_)
                 | Self::NoCredentials(_)
-                | Self::KeyFile { .. }
+                | Self::KeyFile(_)
                 | Self::Login(_)
                 | Self::WaitTimedOut { .. }
                 | Self::WaitAborted { .. }

@@ -164,6 +164,12 @@ impl Connection {
         })
     }
 
+    /// The pool itself, for the identity provider of a login: same trust, no credentials.
+    #[must_use]
+    pub fn http_client(&self) -> &reqwest::Client {
+        &self.shared.client
+    }
+
     /// The server's address, without a trailing slash in its path (a bare host keeps its `/`).
     #[must_use]
     pub fn base(&self) -> &Url {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::connection::AuthKind;
+use crate::protocol::Category;
 use super::retry::Seconds;
 use super::tls::TlsRefusal;
 
@@ -182,54 +183,6 @@ pub enum Unexpected {
     WrongShape { cause: String },
     #[error("the answer is larger than {} MiB; narrow the request down", .limit / (1024 * 1024))]
     TooLarge { limit: usize },
-}
-
-/// PowerShell's ErrorCategory, as far as it is needed here; the names are PowerShell's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Category {
-    ObjectNotFound,
-    AuthenticationError,
-    PermissionDenied,
-    InvalidData,
-    InvalidArgument,
-    LimitsExceeded,
-    ConnectionError,
-    OperationTimeout,
-    ResourceExists,
-    ResourceUnavailable,
-    InvalidResult,
-    ProtocolError,
-    SecurityError,
-    NotSpecified,
-}
-
-impl Category {
-    /// The name as PowerShell spells it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ObjectNotFound => "ObjectNotFound",
-            Self::AuthenticationError => "AuthenticationError",
-            Self::PermissionDenied => "PermissionDenied",
-            Self::InvalidData => "InvalidData",
-            Self::InvalidArgument => "InvalidArgument",
-            Self::LimitsExceeded => "LimitsExceeded",
-            Self::ConnectionError => "ConnectionError",
-            Self::OperationTimeout => "OperationTimeout",
-            Self::ResourceExists => "ResourceExists",
-            Self::ResourceUnavailable => "ResourceUnavailable",
-            Self::InvalidResult => "InvalidResult",
-            Self::ProtocolError => "ProtocolError",
-            Self::SecurityError => "SecurityError",
-            Self::NotSpecified => "NotSpecified",
-        }
-    }
-}
-
-impl fmt::Display for Category {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 impl ApiError {

@@ -192,7 +192,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::api::Category;
+    use crate::protocol::Category;
 
     fn fail(status: u16, body: &str) -> ApiError {
         error(

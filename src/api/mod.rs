@@ -15,7 +15,7 @@ mod transport;
 mod tests;
 
 pub use connection::{Auth, AuthKind, Connection, Options};
-pub use error::{Answer, ApiError, Attempted, Category, Unexpected, Unfollowed};
+pub use error::{ApiError};
 pub use message::{Accept, Method, Request, Response, encode_segment};
 pub use page::Page;
 pub use retry::{Event, RetryPolicy};

@@ -16,7 +16,7 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> io::Result<()> {
-    let credentials = credentials::doctor::report(&Store::open()).await;
+    let credentials = credentials::doctor::report(&Store::new()).await;
     let program = std::env::current_exe()?;
     let powershell = find_powershell();
     if options.json {

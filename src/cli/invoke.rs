@@ -4,7 +4,6 @@
 use super::{fail, note, say};
 use crate::catalog::{self, row::Impact};
 use crate::cmdlets::{self, Session};
-use crate::credentials::Environment;
 use crate::host::{Controls, Output};
 use crate::protocol::{Call, Preferences};
 use clap::Args;
@@ -104,8 +103,16 @@ fn call(cmdlet: &str, arguments: Map<String, Value>, preferences: Preferences) -
         set: None,
         arguments,
         preferences,
-        environment: Environment::of_this_process().into_map(),
+        environment: environment(),
     }
+}
+
+/// What cmdlets may see of this process's environment.
+fn environment() -> Map<String, Value> {
+    ["JIM_URL", "JIM_API_KEY", "JIM_API_KEY_FILE"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), json!(std::env::var(name).ok()?))))
+        .collect()
 }
 
 #[derive(PartialEq, Clone, Copy)]

@@ -5,7 +5,7 @@ use super::super::session::{Connected, Credential, Login, bearer};
 use super::status::{self, Health};
 use super::{parse_url, trimmed};
 use crate::api::{ApiError, Auth, Connection, Method, Options, Request, TlsOptions};
-use crate::credentials::{self, Entry, Environment, Found, Remembered, SecretKind, ServerKey, Source, Store};
+use crate::credentials::{self, Environment, Found, KeptIn, Remembered, SecretKind, ServerKey, Source, Store};
 use crate::failure::Failure;
 use crate::login::{self, AuthConfig, Endpoints, LoginError, LoginOptions, Tokens};
 use crate::shape;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use url::Url;
 
 /// A cached login is used as it is when it lasts at least this long.
@@ -30,7 +30,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     // A connection that fails leaves none: the next cmdlet must not reach the server before it.
     context.session.set(None);
     connect(context, &environment, &url).await.map_err(|failure| match failure {
-        known @ (Failure::NoCredentials(_) | Failure::KeyFile { .. }) => known,
+        known @ (Failure::NoCredentials(_) | Failure::KeyFile(_)) => known,
         cause => Failure::Connect { url: trimmed(&url), cause: Box::new(cause) },
     })
 }
@@ -45,10 +45,10 @@ async fn address(context: &Context<'_>, environment: &Environment) -> Result<Url
         context.output.warning(&warning).await;
     }
     match remembered.connections() {
-        [only] => parse_url(&only.url),
+        [only] => Ok(only.url.clone()),
         [] => Err(Failure::NoUrl(String::new())),
         several => {
-            let urls: Vec<&str> = several.iter().map(|c| c.url.as_str()).collect();
+            let urls: Vec<&str> = several.iter().map(|c| c.url.as_str().trim_end_matches('/')).collect();
             Err(Failure::NoUrl(format!(" These are remembered: {}.", urls.join(", "))))
         }
     }
@@ -69,11 +69,12 @@ async fn connect(context: &Context<'_>, environment: &Environment, url: &Url) ->
         return with_login(context, api, url, true).await;
     }
     let (remembered, _) = Remembered::load();
-    let store = store_for(context);
-    match credentials::find_key(store.as_ref(), &remembered, environment, url, key_file.as_deref()).await {
+    match credentials::find_key(&Store::new(), &remembered, environment, url, key_file.as_deref()).await {
         Ok(found) => with_key(context, api, url, found, None).await,
+        // Named by the user and unusable: a login in its place would not be what was meant.
+        Err(not_found) if key_file.is_some() => Err(Failure::NoCredentials(Box::new(not_found))),
         Err(not_found) => match with_login(context, api, url, false).await {
-            Err(Failure::Login(LoginError::NotConfigured { .. } | LoginError::NoBrowser { .. })) => {
+            Err(Failure::Login(LoginError::NotConfigured { .. } | LoginError::NoBrowser)) => {
                 Err(Failure::NoCredentials(Box::new(not_found)))
             }
             other => other,
@@ -83,7 +84,7 @@ async fn connect(context: &Context<'_>, environment: &Environment, url: &Url) ->
 
 /// `-NoPersist` neither reads nor writes the OS store.
 fn store_for(context: &Context<'_>) -> Option<Store> {
-    (!context.arguments.flag("NoPersist")).then(Store::open)
+    (!context.arguments.flag("NoPersist")).then(Store::new)
 }
 
 fn options(context: &Context<'_>, url: &Url) -> Options {
@@ -153,11 +154,11 @@ async fn keep_key(
 ) -> Result<(), Failure> {
     let source = match file {
         Some(path) => {
-            credentials::key_file::write(path, key).map_err(Failure::from)?;
-            "file"
+            credentials::key_file::write(path, key)?;
+            KeptIn::File
         }
-        None => match Store::open().set(SecretKind::ApiKey, server, key).await {
-            Ok(()) => "keyring",
+        None => match Store::new().set(SecretKind::ApiKey, server, key).await {
+            Ok(()) => KeptIn::Keyring,
             Err(error) => {
                 let text = format!("Connected, but the key could not be kept in the OS keyring: {error} {}", error.advice());
                 context.output.warning(&text).await;
@@ -169,12 +170,19 @@ async fn keep_key(
     Ok(())
 }
 
-async fn remember(context: &Context<'_>, url: &Url, source: &str, key_file: Option<&Path>) {
+async fn remember(context: &Context<'_>, url: &Url, source: KeptIn, key_file: Option<&Path>) {
     let (mut remembered, warning) = Remembered::load();
     if let Some(warning) = warning {
         context.output.warning(&warning).await;
     }
-    remembered.remember(Entry::now(trimmed(url), "jim", source, key_file));
+    remembered.remember(credentials::Connection {
+        url: url.clone(),
+        product: "jim".into(),
+        source,
+        key_file: key_file.map(Path::to_owned),
+        account: credentials::account(),
+        last_used: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+    });
     if let Err(error) = remembered.save() {
         context.output.warning(&format!("The connection could not be remembered: {error}")).await;
     }
@@ -294,9 +302,12 @@ async fn with_login(context: &Context<'_>, api: Connection, url: &Url, browser_o
             }
         }
     }
+    if !browser_only && !login::has_browser() {
+        return Err(LoginError::NoBrowser.into());
+    }
     let timeout = context.arguments.integer("TimeoutSeconds").and_then(|s| u64::try_from(s).ok()).unwrap_or(300);
     let (lines, mut told) = tokio::sync::mpsc::unbounded_channel::<String>();
-    let options = LoginOptions { timeout: Duration::from_secs(timeout), needs_browser: !browser_only };
+    let options = LoginOptions { timeout: Duration::from_secs(timeout) };
     let flow = login::browser_login(&http, &config, &endpoints, options, login::open_browser, |line| {
         let _ = lines.send(line.to_owned());
     });
@@ -382,7 +393,7 @@ async fn keep_login(context: &Context<'_>, url: &Url, server: &ServerKey, tokens
         context.output.warning(&format!("Connected, but the login could not be kept: {error} {}", error.advice())).await;
         return false;
     }
-    remember(context, url, "login", None).await;
+    remember(context, url, KeptIn::Login, None).await;
     true
 }
 
@@ -406,7 +417,7 @@ pub async fn renew(connected: &Connected, login: &Login) -> Result<(), Failure> 
         && let Some(rotated) = &tokens.refresh
     {
         // Not kept means: the next session logs in again. This one goes on.
-        let _ = Store::open().set(SecretKind::RefreshToken, &connected.key, rotated).await;
+        let _ = Store::new().set(SecretKind::RefreshToken, &connected.key, rotated).await;
     }
     *login.tokens.borrow_mut() = tokens;
     Ok(())

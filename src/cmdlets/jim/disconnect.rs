@@ -2,7 +2,7 @@
 
 use super::super::Context;
 use super::{parse_url, trimmed};
-use crate::credentials::{Remembered, SecretKind, ServerKey, Store};
+use crate::credentials::{KeptIn, Remembered, SecretKind, ServerKey, Store};
 use crate::failure::Failure;
 use url::Url;
 
@@ -38,7 +38,7 @@ async fn forget(context: &Context<'_>, url: &Url, keys_too: bool) {
     if entry.is_none() && !keys_too {
         return;
     }
-    let store = Store::open();
+    let store = Store::new();
     let server = ServerKey::of(url);
     let mut kinds = vec![(SecretKind::RefreshToken, "login")];
     if keys_too {
@@ -54,7 +54,7 @@ async fn forget(context: &Context<'_>, url: &Url, keys_too: bool) {
             Err(error) => context.output.verbose(&format!("The stored {what} could not be removed: {error}")).await,
         }
     }
-    let is_login = entry.is_some_and(|e| e.source == "login");
+    let is_login = entry.is_some_and(|e| e.source == KeptIn::Login);
     if (keys_too || is_login) && remembered.forget(url) {
         save(context, &remembered).await;
     }
@@ -63,11 +63,10 @@ async fn forget(context: &Context<'_>, url: &Url, keys_too: bool) {
 async fn forget_all(context: &Context<'_>) -> Result<(), Failure> {
     context.session.set(None);
     let (mut remembered, _) = Remembered::load();
-    let store = Store::open();
+    let store = Store::new();
     let mut count = 0;
     for entry in remembered.connections() {
-        let Ok(url) = parse_url(&entry.url) else { continue };
-        let server = ServerKey::of(&url);
+        let server = ServerKey::of(&entry.url);
         for kind in [SecretKind::RefreshToken, SecretKind::ApiKey] {
             match store.delete(kind, &server).await {
                 Ok(true) => count += 1,

@@ -3,8 +3,9 @@
 use super::super::Context;
 use super::super::declared::send;
 use super::super::session::{Connected, Credential};
+use super::trimmed;
 use crate::api::{Method, Request};
-use crate::credentials::{Remembered, account};
+use crate::credentials::{KeptIn, Remembered, account};
 use crate::failure::Failure;
 use crate::shape;
 use serde::Deserialize;
@@ -89,9 +90,9 @@ pub async fn get(context: &Context<'_>) -> Result<(), Failure> {
     }
     for entry in remembered.connections() {
         let object = json!({
-            "Url": entry.url,
-            "AuthMethod": if entry.source == "login" { "OAuth" } else { "ApiKey" },
-            "Connected": context.session.current().is_some_and(|c| c.url == entry.url),
+            "Url": trimmed(&entry.url),
+            "AuthMethod": if entry.source == KeptIn::Login { "OAuth" } else { "ApiKey" },
+            "Connected": context.session.current().is_some_and(|c| c.url == trimmed(&entry.url)),
             "Source": entry.source,
             "KeyFile": entry.key_file,
             "Account": entry.account,
