@@ -128,6 +128,7 @@ impl StoreError {
             Self::NoCollection
         } else if says(&[
             "no secret service provider",
+            "Failed to connect to address", // no D-Bus session
             "DBus.Error.ServiceUnknown",
             "DBus.Error.NameHasNoOwner",
             "DBus.Error.Spawn",
@@ -191,6 +192,12 @@ mod tests {
         );
         assert_eq!(
             of("no secret service provider or dbus session found"),
+            StoreError::NoService
+        );
+        assert_eq!(
+            of(
+                "zbus error: Failed to connect to address `unix:path=/run/user/0/bus`: No such file"
+            ),
             StoreError::NoService
         );
         assert_eq!(
