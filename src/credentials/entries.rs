@@ -122,7 +122,7 @@ fn encode(
 /// Either encoding: keys and tokens hold no NUL, while UTF-16 of ASCII is half NULs.
 fn decode(bytes: Vec<u8>) -> Result<SecretString, StoreError> {
     let bytes = Zeroizing::new(bytes);
-    if bytes.len() % 2 == 0 && bytes.contains(&0) {
+    if bytes.len().is_multiple_of(2) && bytes.contains(&0) {
         let units: Zeroizing<Vec<u16>> = Zeroizing::new(
             bytes
                 .chunks_exact(2)

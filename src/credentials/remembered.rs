@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::key_file;
-use super::server_key::ServerKey;
+use super::server_key::{ServerKey, without_secrets};
 
 const FILE: &str = "connections.json";
 const VERSION: u32 = 1;
@@ -122,8 +122,9 @@ impl Remembered {
         }
     }
 
-    /// Replaces what was remembered for the same server.
-    pub fn remember(&mut self, connection: Connection) {
+    /// Replaces what was remembered for the same server. A password in the address is dropped.
+    pub fn remember(&mut self, mut connection: Connection) {
+        connection.url = without_secrets(&connection.url);
         self.forget(&connection.url);
         self.connections.push(connection);
     }
@@ -215,10 +216,12 @@ mod tests {
         list.remember(connection("https://a", KeptIn::Keyring));
         list.remember(connection("https://b", KeptIn::Login));
         assert!(list.only_one().is_none());
-        let mut third = connection("https://A:443/path", KeptIn::File);
+        let mut third = connection("https://me:hunter2@A:443/path", KeptIn::File);
         third.key_file = Some(PathBuf::from("/run/key"));
         list.remember(third.clone());
         list.save().unwrap();
+        assert!(!fs::read_to_string(&path).unwrap().contains("hunter2"));
+        third.url = Url::parse("https://a/path").unwrap();
 
         let (mut list, warning) = at(&path);
         assert_eq!(warning, None);

@@ -30,6 +30,17 @@ impl fmt::Display for ServerKey {
     }
 }
 
+/// For files and messages: an address may carry a password, and a query anything.
+pub(super) fn without_secrets(url: &Url) -> Url {
+    let mut bare = url.clone();
+    // These fail only for addresses without a host, which hold no password either.
+    let _ = bare.set_username("");
+    let _ = bare.set_password(None);
+    bare.set_query(None);
+    bare.set_fragment(None);
+    bare
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -48,5 +59,11 @@ mod tests {
         assert_eq!(key("http://jim"), "http://jim:80");
         assert_eq!(key("https://jim:5203/x"), "https://jim:5203");
         assert_eq!(key("https://user@[::1]:8443"), "https://[::1]:8443");
+    }
+
+    #[test]
+    fn passwords_in_an_address_are_not_shown() {
+        let url = Url::parse("https://me:hunter2@jim:8443/base/?token=x#y").unwrap();
+        assert_eq!(without_secrets(&url).as_str(), "https://jim:8443/base/");
     }
 }

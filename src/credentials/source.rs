@@ -12,7 +12,7 @@ use url::Url;
 use super::entries::SecretKind;
 use super::key_file;
 use super::remembered::{KeptIn, Remembered};
-use super::server_key::ServerKey;
+use super::server_key::{ServerKey, without_secrets};
 use super::store::Store;
 
 pub const URL: &str = "JIM_URL";
@@ -135,7 +135,7 @@ pub struct Tried {
 /// No key anywhere: where it was looked for, and under which account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotFound {
-    /// Without user name, password, path and query.
+    /// Without user name, password and query.
     pub url: String,
     pub account: String,
     pub tried: Vec<Tried>,
@@ -177,7 +177,7 @@ pub async fn find_key(
         .run(store, remembered, environment, url, key_file)
         .await;
     found.ok_or_else(|| NotFound {
-        url: ServerKey::of(url).to_string(),
+        url: without_secrets(url).to_string(),
         account: account(),
         tried: search.tried,
     })

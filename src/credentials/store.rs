@@ -348,6 +348,8 @@ mod secret_service {
         let store = Store::new();
         let begun = Instant::now();
         let error = store.probe().await.unwrap_err();
+        let read = store.get(SecretKind::ApiKey, &key("kept")).await;
+        println!("reading: {:?}", read.map(|found| found.is_some()));
         println!(
             "{error:?} after {:?}: {error} {}",
             begun.elapsed(),

@@ -127,7 +127,7 @@ async fn not_found_says_where_it_looked_and_what_to_do() {
     let error = error.unwrap_err();
     let text = error.to_string();
     for word in [
-        "https://jim.invalid:443",
+        "https://jim.invalid/",
         error.account.as_str(),
         "JIM_API_KEY:",
         "JIM_API_KEY_FILE:",
