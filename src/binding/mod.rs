@@ -224,13 +224,16 @@ fn choose_set(cmdlet: &Cmdlet, bound: &Map<String, Value>) -> Result<String, Bin
         })
     };
     let complete: Vec<&str> = fitting.iter().copied().filter(|set| missing(set).is_none()).collect();
-    let preferred = |sets: &[&str]| sets.iter().copied().find(|s| *s == default).or_else(|| sets.first().copied());
-    if let Some(set) = preferred(&complete) {
+    if let Some(set) = preferred(&complete, default) {
         return Ok(set.to_owned());
     }
-    let set = preferred(&fitting).unwrap_or_default();
+    let set = preferred(&fitting, default).unwrap_or_default();
     let name = missing(set).map(|p| p.name.clone()).unwrap_or_default();
     Err(BindError::Missing { cmdlet: cmdlet.name.clone(), name })
+}
+
+fn preferred<'a>(sets: &[&'a str], default: &str) -> Option<&'a str> {
+    sets.iter().copied().find(|set| *set == default).or_else(|| sets.first().copied())
 }
 
 #[cfg(test)]

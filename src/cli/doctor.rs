@@ -35,7 +35,23 @@ pub async fn run(options: Options) -> io::Result<()> {
         Some(path) => say(&format!("PowerShell   {}", path.display()))?,
         None => say(&format!("PowerShell   not found. {HOW_TO_GET_POWERSHELL}"))?,
     }
-    say(&credentials.to_string())
+    say(&format!("account      {}", credentials.account))?;
+    match (&credentials.keyring.message, &credentials.keyring.advice) {
+        (Some(message), advice) => {
+            say(&format!("keyring      {message} ({})", credentials.keyring.state))?;
+            say(&format!("             {}", advice.as_deref().unwrap_or_default()))?;
+        }
+        (None, _) => say("keyring      ok")?,
+    }
+    let set = if credentials.environment.is_empty() { "none of ours is set".into() } else { credentials.environment.join(", ") };
+    say(&format!("environment  {set}"))?;
+    for connection in &credentials.connections {
+        say(&format!("remembered   {} ({:?})", connection.url, connection.source))?;
+    }
+    for warning in &credentials.warnings {
+        say(&format!("warning      {warning}"))?;
+    }
+    Ok(())
 }
 
 pub const HOW_TO_GET_POWERSHELL: &str =

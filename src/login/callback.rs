@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use url::form_urlencoded;
@@ -55,7 +55,7 @@ impl Page {
     }
 
     pub fn failed(why: &LoginError) -> Self {
-        Self::new(StatusCode::OK, "You are not signed in", format!("{why}. {}", why.advice()))
+        Self::new(StatusCode::OK, "You are not signed in", format!("{}. {}", why.to_string().trim_end_matches('.'), why.advice()))
     }
 
     fn over() -> Self {
@@ -246,10 +246,10 @@ async fn handle(State(gate): State<Arc<Gate>>, method: Method, uri: Uri) -> Page
     };
     let good = gate.good.lock().unwrap_or_else(PoisonError::into_inner).take();
     let (reply, page) = oneshot::channel();
-    match good {
-        Some(good) if good.send(Arrival { outcome, reply }).is_ok() => {
-            page.await.unwrap_or_else(|_| Page::over())
-        }
+    // Already used, nobody waits any more, or the login was stopped meanwhile: it is over.
+    let delivered = good.is_some_and(|good| good.send(Arrival { outcome, reply }).is_ok());
+    match page.await {
+        Ok(page) if delivered => page,
         _ => Page::over(),
     }
 }
@@ -286,7 +286,7 @@ fn parse(query: &str, expected_state: &SecretString) -> Result<Outcome, &'static
 
 /// Compares without telling by its duration how much was right.
 fn same_secret(given: &str, expected: &SecretString) -> bool {
-    let expected = secrecy::ExposeSecret::expose_secret(expected);
+    let expected = expected.expose_secret();
     given.len() == expected.len()
         && given
             .bytes()
@@ -299,7 +299,6 @@ fn same_secret(given: &str, expected: &SecretString) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use secrecy::ExposeSecret;
 
     fn read(query: &str) -> Result<Outcome, &'static str> {
         parse(query, &"s3cret".to_owned().into())

@@ -64,6 +64,7 @@ impl LoginError {
             Self::NoPort { .. } => "LoginNoPort",
             Self::Refused { .. } => "LoginRefused",
             Self::TimedOut { .. } => "LoginTimedOut",
+            Self::NoBrowser => "LoginNoBrowser",
             Self::NoRefreshToken => "LoginNoRefreshToken",
         }
     }
@@ -98,6 +99,7 @@ impl LoginError {
             Self::TimedOut { .. } => {
                 "Run Connect-JIM again and finish signing in with a browser on this machine; -TimeoutSeconds allows more time. Without a browser, connect with -ApiKey.".into()
             }
+            Self::NoBrowser => "Give an API key with -ApiKey, or run Connect-JIM where a browser can be opened.".into(),
             Self::NoRefreshToken => "Run Connect-JIM to sign in again.".into(),
         }
     }

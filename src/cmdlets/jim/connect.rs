@@ -308,14 +308,17 @@ async fn with_login(context: &Context<'_>, api: Connection, url: &Url, browser_o
     let timeout = context.arguments.integer("TimeoutSeconds").and_then(|s| u64::try_from(s).ok()).unwrap_or(300);
     let (lines, mut told) = tokio::sync::mpsc::unbounded_channel::<String>();
     let options = LoginOptions { timeout: Duration::from_secs(timeout) };
-    let flow = login::browser_login(&http, &config, &endpoints, options, login::open_browser, |line| {
-        let _ = lines.send(line.to_owned());
-    });
-    tokio::pin!(flow);
-    let tokens = loop {
-        tokio::select! {
-            Some(line) = told.recv() => context.output.information(&line).await,
-            done = &mut flow => break done?,
+    let tokens = {
+        let tell = |line: &str| {
+            let _ = lines.send(line.to_owned());
+        };
+        let flow = login::browser_login(&http, &config, &endpoints, options, login::open_browser, tell);
+        tokio::pin!(flow);
+        loop {
+            tokio::select! {
+                Some(line) = told.recv() => context.output.information(&line).await,
+                done = &mut flow => break done?,
+            }
         }
     };
     let session = LoginParts { api, config, endpoints, tokens, store };
