@@ -136,7 +136,7 @@ impl Fault {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::seed::call;
+    use super::super::tests::bare_call as call;
     use super::*;
 
     #[test]

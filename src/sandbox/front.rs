@@ -260,3 +260,161 @@ impl AsyncWrite for Line {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::time::Instant;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::super::{DEFAULT_KEY, serve};
+    use super::*;
+
+    /// Runs `test` against a sandbox on a real port.
+    fn with_sandbox<T>(test: impl AsyncFnOnce(SocketAddr) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            let options = SandboxOptions::default();
+            let serving =
+                tokio::spawn(serve(options, move |address| sender.send(address).unwrap()));
+            let result = test(receiver.await.unwrap()).await;
+            serving.abort();
+            result
+        })
+    }
+
+    async fn ask(
+        stream: &mut TcpStream,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> io::Result<String> {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {DEFAULT_KEY}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut text = String::new();
+        loop {
+            let mut part = [0; 4096];
+            let read = stream.read(&mut part).await?;
+            text.push_str(&String::from_utf8_lossy(&part[..read]));
+            let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+                let length = head
+                    .lines()
+                    .find_map(|line| line.strip_prefix("content-length: "));
+                match length {
+                    Some(length) => body.len() >= length.parse().unwrap(),
+                    None => body.ends_with("0\r\n\r\n") || head.contains(" 204 "),
+                }
+            });
+            if whole || read == 0 {
+                return Ok(text);
+            }
+        }
+    }
+
+    #[test]
+    fn connections_are_kept_and_counted() {
+        with_sandbox(async |address| {
+            let mut line = TcpStream::connect(address).await.unwrap();
+            for _ in 0..3 {
+                let text = ask(&mut line, "GET", "/api/v1/security/roles", "")
+                    .await
+                    .unwrap();
+                assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
+            }
+            let record = ask(&mut line, "GET", "/sandbox/record", "").await.unwrap();
+            assert!(
+                record.contains(r#""total":3"#) && record.contains(r#""connections":1"#),
+                "{record}"
+            );
+        });
+    }
+
+    #[test]
+    fn a_reset_drops_the_connection_without_an_answer() {
+        with_sandbox(async |address| {
+            let mut line = TcpStream::connect(address).await.unwrap();
+            let fault = r#"{"reset": "after", "method": "PUT", "count": 1}"#;
+            ask(&mut line, "POST", "/sandbox/faults", fault)
+                .await
+                .unwrap();
+            let put = "/api/v1/synchronisation/connected-systems/1/run-profiles/1";
+            let lost = ask(&mut line, "PUT", put, r#"{"pageSize": 321}"#).await;
+            assert!(
+                lost.as_ref().is_err() || lost.as_ref().is_ok_and(String::is_empty),
+                "{lost:?}"
+            );
+            let mut line = TcpStream::connect(address).await.unwrap();
+            let list = ask(
+                &mut line,
+                "GET",
+                "/api/v1/synchronisation/connected-systems/1/run-profiles",
+                "",
+            )
+            .await
+            .unwrap();
+            assert!(list.contains(r#""pageSize":321"#), "carried out: {list}");
+        });
+    }
+
+    #[test]
+    fn a_slow_body_arrives_whole_and_late() {
+        with_sandbox(async |address| {
+            let mut line = TcpStream::connect(address).await.unwrap();
+            ask(
+                &mut line,
+                "POST",
+                "/sandbox/faults",
+                r#"{"slowBody": 20, "count": 1}"#,
+            )
+            .await
+            .unwrap();
+            let start = Instant::now();
+            let text = ask(
+                &mut line,
+                "GET",
+                "/api/v1/synchronisation/connected-systems",
+                "",
+            )
+            .await
+            .unwrap();
+            assert!(
+                text.contains("hasPreviousPage") && start.elapsed() >= Duration::from_millis(60),
+                "{text}"
+            );
+        });
+    }
+
+    #[test]
+    fn login_configuration_points_to_this_server() {
+        with_sandbox(async |address| {
+            let mut line = TcpStream::connect(address).await.unwrap();
+            let text = ask(&mut line, "GET", "/api/v1/auth/config", "")
+                .await
+                .unwrap();
+            assert!(
+                text.contains(r#""authority":"http://localhost/idp""#),
+                "{text}"
+            );
+            let text = ask(
+                &mut line,
+                "GET",
+                "/idp/.well-known/openid-configuration",
+                "",
+            )
+            .await
+            .unwrap();
+            assert!(
+                text.contains(r#""token_endpoint":"http://localhost/idp/token""#),
+                "{text}"
+            );
+        });
+    }
+}

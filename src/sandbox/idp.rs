@@ -220,7 +220,7 @@ pub(super) fn secret(prefix: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::seed::call;
+    use super::super::tests::bare_call as call;
     use super::*;
 
     const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";

@@ -12,6 +12,7 @@ mod body;
 mod clock;
 mod connected_systems;
 mod errors;
+mod executions;
 mod faults;
 mod front;
 mod idp;

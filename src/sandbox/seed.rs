@@ -10,10 +10,10 @@
 
 use chrono::TimeDelta;
 
+use super::schedules;
 use super::state::{
     Actor, ApiKey, Change, ConnectedSystem, Connector, ObjectType, Partition, RunProfile, World,
 };
-use super::{clock, schedules, wire};
 
 /// A key that is valid and has no roles: 403 everywhere.
 pub(super) const READER_KEY: &str = "jim_ak_sandbox_reader_000000";
@@ -386,21 +386,4 @@ fn profile(
         actor,
         "",
     );
-}
-
-/// Today, for code that needs a call but has none (tests, schedules).
-#[cfg(test)]
-pub(super) fn call(method: &str, path: &str, body: &str) -> wire::Call {
-    let method = method.parse().unwrap_or_default();
-    let uri = path.parse().unwrap_or_default();
-    let mut headers = axum::http::HeaderMap::new();
-    if !body.is_empty() {
-        headers.insert(
-            "content-type",
-            axum::http::HeaderValue::from_static("application/json"),
-        );
-    }
-    let mut call = wire::Call::new(method, &uri, headers, body.to_owned().into());
-    call.now = clock::now();
-    call
 }

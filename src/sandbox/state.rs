@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::executions::Execution;
 use super::idp::Identities;
 use super::runs::Run;
-use super::schedules::{Execution, Schedule};
+use super::schedules::Schedule;
 use super::{clock, seed};
 
 /// Who did something, as activities name it.
@@ -285,7 +286,7 @@ impl World {
                 }
             }
         }
-        super::schedules::advance(self, now);
+        super::executions::advance(self, now);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The sandbox as a whole: helpers for the areas' tests, and the walls around the areas.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -51,8 +51,23 @@ pub(super) fn ask_at(
     )
 }
 
+/// A request without credentials.
+pub(super) fn bare_call(method: &str, path: &str, body: &str) -> Call {
+    let mut headers = HeaderMap::new();
+    if !body.is_empty() {
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+    }
+    let uri = path.parse().unwrap();
+    Call::new(
+        method.parse().unwrap(),
+        &uri,
+        headers,
+        body.to_owned().into(),
+    )
+}
+
 fn call(method: &str, path: &str, body: &str, key: Option<&str>) -> Call {
-    let mut call = seed::call(method, &format!("/api/v1{path}"), body);
+    let mut call = bare_call(method, &format!("/api/v1{path}"), body);
     if let Some(key) = key {
         call.headers
             .insert("x-api-key", HeaderValue::from_str(key).unwrap());
@@ -154,7 +169,7 @@ fn a_full_window_is_429_until_it_slides() {
 #[test]
 fn a_database_that_is_down_makes_good_keys_look_bad() {
     let mut app = app(SandboxOptions::default());
-    let down = seed::call("POST", "/sandbox/faults", r#"{"databaseDown": true}"#);
+    let down = bare_call("POST", "/sandbox/faults", r#"{"databaseDown": true}"#);
     assert_eq!(app.switch(&down, (0, 0)).unwrap().status, 200);
     assert_eq!(
         answer(&mut app, call("GET", "/activities", "", Some(DEFAULT_KEY))).status,
@@ -183,7 +198,7 @@ fn a_lost_answer_was_carried_out_and_a_planned_status_was_not() {
         )
     };
     let faults = r#"[{"reset": "after", "method": "POST", "count": 1}, {"nextStatus": [503], "method": "PUT"}]"#;
-    app.switch(&seed::call("POST", "/sandbox/faults", faults), (0, 0));
+    app.switch(&bare_call("POST", "/sandbox/faults", faults), (0, 0));
     let ailment = app.strike(&create());
     assert!(matches!(app.handle(create(), &ailment), Verdict::Drop));
     assert_eq!(app.world.systems.len(), 4);
@@ -215,7 +230,7 @@ fn a_lost_answer_was_carried_out_and_a_planned_status_was_not() {
 #[test]
 fn switches_answer_this_machine_only() {
     let mut app = app(SandboxOptions::default());
-    let mut call = seed::call("GET", "/sandbox/record", "");
+    let mut call = bare_call("GET", "/sandbox/record", "");
     call.peer = Some("203.0.113.9".parse().unwrap());
     assert_eq!(app.switch(&call, (0, 0)).unwrap().status, 403);
     call.peer = Some("::1".parse().unwrap());
