@@ -2,12 +2,12 @@
 
 use super::doctor::{HOW_TO_GET_POWERSHELL, find_powershell};
 use super::{fail, note};
-use crate::{powershell, sandbox};
+use crate::powershell;
+use crate::sandbox::{self, SandboxOptions};
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
-use std::time::Duration;
 
 const SCRIPT: &str = include_str!("demo.ps1");
 
@@ -29,7 +29,7 @@ pub async fn run(options: Options) -> ExitCode {
         return fail(&format!("the demo can't be written: {error}"));
     }
     let (ready, address) = tokio::sync::oneshot::channel();
-    let sandbox = sandbox::serve(sandbox_options(), |address| {
+    let sandbox = sandbox::serve(SandboxOptions::default(), |address| {
         let _ = ready.send(address);
     });
     let session = async {
@@ -44,17 +44,6 @@ pub async fn run(options: Options) -> ExitCode {
             Err(error) => fail(&format!("the sandbox can't start: {error}")),
         },
         code = session => code,
-    }
-}
-
-fn sandbox_options() -> sandbox::Options {
-    sandbox::Options {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        api_key: sandbox::DEFAULT_KEY.to_owned(),
-        rate_limit: None,
-        latency: Duration::ZERO,
-        run_seconds: 4.0,
-        systems: 3,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `jimhost sandbox`: the look-alike server on a port of this machine.
 
 use super::say;
-use crate::sandbox;
+use crate::sandbox::{self, SandboxOptions};
 use clap::Args;
 use std::io;
 use std::net::SocketAddr;
@@ -24,12 +24,15 @@ pub struct Options {
     /// Length of the rate limit's window, in seconds
     #[arg(long, default_value_t = 60.0)]
     rate_window: f64,
-    /// How long a run takes, in seconds
-    #[arg(long, default_value_t = 6.0)]
-    run_seconds: f64,
+    /// How fast runs are: 1 takes about six seconds, 20 a third of one
+    #[arg(long, default_value_t = 1.0)]
+    run_speed: f64,
     /// Connected systems to start with; 3 are described, further ones generated
     #[arg(long, default_value_t = 3)]
     systems: usize,
+    /// Offer no login: /auth/config answers 503
+    #[arg(long)]
+    no_identity_provider: bool,
 }
 
 pub async fn run(options: Options) -> io::Result<()> {
@@ -39,23 +42,25 @@ pub async fn run(options: Options) -> io::Result<()> {
         let _ = say(&format!("JIM sandbox at http://{address} (API key {key}). Ctrl-C ends it."));
     });
     tokio::select! {
-        outcome = served => outcome,
+        outcome = served => outcome.map_err(io::Error::other),
         _ = tokio::signal::ctrl_c() => Ok(()),
     }
 }
 
-impl From<Options> for sandbox::Options {
+impl From<Options> for SandboxOptions {
     fn from(options: Options) -> Self {
         Self {
             listen: options.listen,
-            api_key: options.api_key,
+            api_key: options.api_key.into(),
             rate_limit: options.rate_limit.map(|per_window| sandbox::RateLimit {
                 per_window,
-                window: Duration::from_secs_f64(options.rate_window.max(0.001)),
+                window: Duration::from_secs_f64(options.rate_window.clamp(0.001, 86_400.0)),
             }),
             latency: Duration::from_millis(options.latency),
-            run_seconds: options.run_seconds,
-            systems: options.systems,
+            run_speed: options.run_speed,
+            seed_systems: options.systems,
+            identity_provider: !options.no_identity_provider,
+            ..Self::default()
         }
     }
 }
