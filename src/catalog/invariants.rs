@@ -55,15 +55,16 @@ fn check_cmdlet(cmdlet: &Cmdlet, product: Product, lookups: &Lookups, faults: &m
     if cmdlet.request.is_empty() && cmdlet.handler.is_none() {
         fault("neither a request nor a handler".into());
     }
-    let changes = cmdlet.request.iter().any(|r| r.method != Method::Get);
+    let changes = cmdlet.request.iter().any(|r| r.method != Method::Get && !r.read_only);
     if changes && cmdlet.impact.is_none() {
         fault("sends a changing request but has no impact, so no ShouldProcess".into());
     }
     let sets = set_names(cmdlet);
     if let Some(default) = &cmdlet.default_set
         && !sets.contains(default.as_str())
+        && !cmdlet.request.iter().any(|r| r.when.set.contains(default))
     {
-        fault(format!("default set {default} has no parameter"));
+        fault(format!("default set {default} has neither a parameter nor a request"));
     }
     check_parameters(cmdlet, faults);
     check_variables(cmdlet, lookups, faults);
@@ -85,6 +86,11 @@ fn check_parameters(cmdlet: &Cmdlet, faults: &mut Vec<String>) {
         }
         if parameter.max.is_some() && parameter.min.is_none() {
             faults.push(format!("-{} has an upper limit but no lower one", parameter.name));
+        }
+        for other in &parameter.requires {
+            if !cmdlet.parameter.iter().any(|p| p.name == *other) {
+                faults.push(format!("-{} requires -{other}, which doesn't exist", parameter.name));
+            }
         }
         if parameter.kind == Kind::PsObject && parameter.provides.is_empty() && cmdlet.handler.is_none() {
             faults.push(format!("-{} provides no variable", parameter.name));

@@ -208,6 +208,10 @@ pub struct Parameter {
     /// What tab completion offers: a lookup, or "file".
     #[serde(default)]
     pub completes: Option<String>,
+    /// Parameters that must be given with this one; without them the call is refused before
+    /// anything is sent (`-AttributeName` without `-AttributeValue` would list everything).
+    #[serde(default)]
+    pub requires: Vec<String>,
     /// InputObject only: variable → property of the object that fills it.
     #[serde(default)]
     pub provides: BTreeMap<String, String>,
@@ -292,6 +296,9 @@ pub struct Request {
     pub query: Vec<Field>,
     #[serde(default)]
     pub body: Vec<Field>,
+    /// A POST that changes nothing, such as a trial of an expression: it needs no `impact`.
+    #[serde(default)]
+    pub read_only: bool,
     /// No credentials are sent (health, version, auth config).
     #[serde(default)]
     pub anonymous: bool,
