@@ -33,6 +33,8 @@ pub enum BindError {
     Empty { name: String },
     #[error("{cmdlet} needs -{name}")]
     Missing { cmdlet: String, name: String },
+    #[error("-{name} needs -{other} as well")]
+    Apart { name: String, other: String },
     #[error("these parameters of {cmdlet} don't go together: {names}")]
     Ambiguous { cmdlet: String, names: String },
 }
@@ -55,6 +57,11 @@ impl Arguments {
         };
         let mut defaults = Map::new();
         for parameter in &cmdlet.parameter {
+            if bound.contains_key(&parameter.name)
+                && let Some(other) = parameter.requires.iter().find(|other| !bound.contains_key(*other))
+            {
+                return Err(BindError::Apart { name: parameter.name.clone(), other: other.clone() });
+            }
             if let Some(text) = &parameter.default
                 && !bound.contains_key(&parameter.name)
                 && in_set(parameter, &set)
@@ -90,14 +97,7 @@ impl Arguments {
 
     /// Given and neither empty, zero nor false, as PowerShell's `if ($X)` sees it.
     pub fn is_truthy(&self, name: &str) -> bool {
-        match self.get(name) {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(b)) => *b,
-            Some(Value::Number(n)) => n.as_f64() != Some(0.0),
-            Some(Value::String(s)) => !s.is_empty(),
-            Some(Value::Array(a)) => !a.is_empty(),
-            Some(Value::Object(_)) => true,
-        }
+        self.get(name).is_some_and(truthy)
     }
 
     pub fn holds(&self, condition: &Condition) -> bool {
@@ -107,6 +107,17 @@ impl Arguments {
             && condition.truthy.iter().all(|n| self.is_truthy(n))
             && !condition.falsy.iter().any(|n| self.is_truthy(n))
             && condition.equals.iter().all(|(n, v)| self.text(n).is_some_and(|t| t.eq_ignore_ascii_case(v)))
+    }
+}
+
+fn truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(b) => *b,
+        Value::Number(n) => n.as_f64() != Some(0.0),
+        Value::String(s) => !s.is_empty(),
+        Value::Array(a) => !a.is_empty(),
+        Value::Object(_) => true,
     }
 }
 

@@ -87,7 +87,7 @@ fn value_of(field: &Field, variables: &Variables<'_>) -> Option<Value> {
     let value = variables.get(from);
     let sent = match field.when {
         FieldWhen::Bound => value.is_some(),
-        FieldWhen::Truthy => variables.arguments.is_truthy(from),
+        FieldWhen::Truthy => value.is_some_and(super::truthy),
         FieldWhen::Always => true,
     };
     sent.then(|| formed(field.form, value.cloned().unwrap_or(Value::Bool(false))))

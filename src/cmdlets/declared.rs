@@ -34,7 +34,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
         return Err(Failure::NothingToChange);
     };
     let built = built(template, &variables);
-    if template.method == row::Method::Get {
+    if template.method == row::Method::Get || template.read_only {
         let request = request_of(context, template, built, &variables);
         return emit_all(context, &connected, template, request, &variables).await;
     }
@@ -78,7 +78,7 @@ async fn change(
     match cmdlet.emit {
         Emit::Never => {}
         Emit::PassThruBefore => match before {
-            Some(before) => context.output.item(context.type_name(), shape::output(&before, &added(cmdlet, variables))).await,
+            Some(before) => context.output.item(context.type_name(), shape::output(&before, &[])).await,
             None => context.output.input().await,
         },
         Emit::Always | Emit::PassThru => {
@@ -89,7 +89,7 @@ async fn change(
                 }
                 None => answer,
             };
-            emit_answer(context, &answer, variables).await?;
+            emit_answer(context, template, &answer, variables).await?;
         }
     }
     Ok(())
@@ -253,7 +253,7 @@ fn added<'a>(cmdlet: &'a Cmdlet, variables: &Variables<'_>) -> Vec<shape::Added<
         .collect()
 }
 
-async fn emit_answer(context: &Context<'_>, answer: &Response, variables: &Variables<'_>) -> Result<(), Failure> {
+async fn emit_answer(context: &Context<'_>, template: &row::Request, answer: &Response, variables: &Variables<'_>) -> Result<(), Failure> {
     if answer.is_empty() {
         return Ok(());
     }
@@ -262,11 +262,11 @@ async fn emit_answer(context: &Context<'_>, answer: &Response, variables: &Varia
         Some(b'[') => serde_json::from_str(value.get()).unwrap_or_else(|_| vec![value]),
         _ => vec![value],
     };
-    emit(context, items, variables).await;
+    emit(context, template, items, variables).await;
     Ok(())
 }
 
-async fn emit(context: &Context<'_>, items: Vec<&RawValue>, variables: &Variables<'_>) {
+async fn emit(context: &Context<'_>, template: &row::Request, items: Vec<&RawValue>, variables: &Variables<'_>) {
     let cmdlet = &context.row.cmdlet;
     let added = added(cmdlet, variables);
     let like = cmdlet.filter.as_ref().and_then(|f| Some((f, context.arguments.text(&f.like)?)));
@@ -277,7 +277,7 @@ async fn emit(context: &Context<'_>, items: Vec<&RawValue>, variables: &Variable
         })
         .map(|item| if cmdlet.verbatim { shape::verbatim(item) } else { shape::output(item, &added) })
         .collect();
-    context.output.items(context.type_name(), &values).await;
+    context.output.items(template.output.as_deref().or(context.type_name()), &values).await;
 }
 
 async fn emit_all(
@@ -292,17 +292,17 @@ async fn emit_all(
             let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
             if template.paging == Paging::List {
                 let page = answer.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
-                emit(context, page.items, variables).await;
+                emit(context, template, page.items, variables).await;
                 return Ok(());
             }
-            return emit_answer(context, &answer, variables).await;
+            return emit_answer(context, template, &answer, variables).await;
         }
         Paging::Single => false,
         Paging::Optional => context.arguments.flag("All"),
         Paging::All => true,
     };
     request.query.retain(|(name, _)| name != "page" && name != "pageSize");
-    let mut pages = Pages::new(request, all);
+    let mut pages = Pages::new(request, template.paging, all);
     if let Some(size) = context.arguments.integer("PageSize") {
         pages.size = u64::try_from(size).unwrap_or(PAGE_SIZE);
     }
@@ -325,7 +325,7 @@ async fn emit_all(
             context.output.warning(&warning).await;
         }
         // The next page travels while this one is written.
-        let (next, ()) = tokio::join!(pages.next(context, connected), emit(context, page.items, variables));
+        let (next, ()) = tokio::join!(pages.next(context, connected), emit(context, template, page.items, variables));
         match next.map_err(|f| worded(context, f, variables))? {
             Some(next) => ahead = Some(next),
             None => return Ok(()),
@@ -336,6 +336,8 @@ async fn emit_all(
 /// A walk over the pages of a list.
 pub struct Pages {
     request: Request,
+    /// The list knows pages; a bare array doesn't.
+    paged: bool,
     all: bool,
     /// Stops after `MOST_PAGES`, as `-All` without `-Force` does.
     pub capped: bool,
@@ -346,8 +348,9 @@ pub struct Pages {
 }
 
 impl Pages {
-    pub fn new(request: Request, all: bool) -> Self {
-        Self { request, all, capped: false, number: 1, size: PAGE_SIZE, read: 0, more: true }
+    pub fn new(request: Request, paging: Paging, all: bool) -> Self {
+        let paged = !matches!(paging, Paging::None | Paging::List);
+        Self { request, paged, all, capped: false, number: 1, size: PAGE_SIZE, read: 0, more: true }
     }
 
     /// The next page, or `None` after the last.
@@ -355,11 +358,10 @@ impl Pages {
         if !self.more {
             return Ok(None);
         }
-        let request = self
-            .request
-            .clone()
-            .with_query("page", self.number.to_string())
-            .with_query("pageSize", self.size.to_string());
+        let mut request = self.request.clone();
+        if self.paged {
+            request = request.with_query("page", self.number.to_string()).with_query("pageSize", self.size.to_string());
+        }
         self.more = false;
         let response = send(context, connected, &request).await?;
         self.read += 1;

@@ -29,7 +29,7 @@ async fn find(context: &Context<'_>, variables: &Variables<'_>, lookup: &Lookup,
     let action = format!("look up {} '{name}'", lookup.noun);
     let request = Request::new(Method::Get, variables.path(&lookup.path)).about(format!("{} '{name}'", lookup.noun));
     let mut ids = Vec::new();
-    let mut pages = declared::Pages::new(request, lookup.paging == Paging::All);
+    let mut pages = declared::Pages::new(request, lookup.paging, lookup.paging == Paging::All);
     while let Some(response) = pages.next(context, &connected).await.map_err(|f| acted(f, &action, name))? {
         let page = response.page().map_err(|e| Failure::api(&action, Some(name.to_owned()), e))?;
         pages.saw(&page);

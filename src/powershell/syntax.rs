@@ -142,6 +142,7 @@ fn switch(name: &str, alias: &str, help: &str) -> Parameter {
         allow_null: false,
         completes: None,
         provides: BTreeMap::new(),
+        requires: Vec::new(),
     }
 }
 

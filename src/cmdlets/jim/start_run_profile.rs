@@ -43,7 +43,8 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     let raw: &RawValue = answer.json().map_err(unreadable)?;
     let started: Started = answer.json().map_err(unreadable)?;
     for warning in started.warnings.iter().flatten() {
-        context.output.warning(&format!("{}: {warning}", super::super::names::sentence(&subject))).await;
+        // Not on the warning stream: scripts of the official module see none there.
+        context.output.information(&format!("The server warns about {subject}: {warning}")).await;
     }
     let ended = if context.arguments.flag("Wait") {
         Some(wait(context, &connected, &started.activity_id, &subject).await?)
@@ -123,7 +124,7 @@ async fn report(
         .find(|t| !t.trim().is_empty())
         .unwrap_or_else(|| "The activity gives no reason.".into());
     match status.to_ascii_lowercase().as_str() {
-        "failedwitherror" | "cancelled" => Err(Failure::RunFailed {
+        "failedwitherror" | "cancelled" | "completewitherror" => Err(Failure::RunFailed {
             action: action.to_owned(),
             activity: activity.to_owned(),
             status: status.to_owned(),
@@ -131,7 +132,7 @@ async fn report(
         }),
         "complete" => Ok(()),
         _ => {
-            context.output.warning(&format!("The run ended with {status} (activity {activity}): {text}")).await;
+            context.output.warning(&format!("The run of the run profile ended with {status} (activity {activity}): {text}")).await;
             Ok(())
         }
     }
