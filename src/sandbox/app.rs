@@ -11,10 +11,10 @@ use super::faults::{Ailment, Faults, When};
 use super::record::{Entry, Record};
 use super::seed;
 use super::state::World;
-use super::wire::{Call, Handled, Reply, Routed};
+use super::wire::{Call, Handled, Reply, Routed, int};
 use super::{
-    SandboxOptions, activities, api_keys, clock, connected_systems, errors, idp, run_profiles,
-    schedules, settings, system, worker_tasks,
+    SandboxOptions, activities, api_keys, clock, connected_systems, errors, idp, metaverse,
+    run_profiles, schedules, settings, system, worker_tasks,
 };
 
 pub(super) struct App {
@@ -138,6 +138,7 @@ impl App {
             return Some(Err(errors::forbidden()));
         }
         self.area(call, rest)
+            .or_else(|| not_offered(rest).then(|| Err(errors::not_offered(call))))
     }
 
     fn area(&mut self, call: &Call, rest: &[&str]) -> Routed {
@@ -145,6 +146,7 @@ impl App {
         connected_systems::route(world, call, rest)
             .or_else(|| run_profiles::route(world, call, rest))
             .or_else(|| activities::route(world, call, rest))
+            .or_else(|| metaverse::route(world, call, rest))
             .or_else(|| worker_tasks::route(world, call, rest))
             .or_else(|| api_keys::route(world, call, rest))
             .or_else(|| schedules::route(world, call, rest))
@@ -206,6 +208,32 @@ impl App {
         self.faults = self.options.faults.clone();
         self.limits = Limits::default();
         self.record = Record::default();
+    }
+}
+
+/// Areas of the real server that are missing here.
+fn not_offered(segments: &[&str]) -> bool {
+    match segments {
+        [
+            "metaverse"
+            | "example-data"
+            | "filesystem"
+            | "history"
+            | "predefined-searches"
+            | "previews"
+            | "certificates"
+            | "security",
+            ..,
+        ]
+        | [
+            "synchronisation",
+            "data-flows" | "pending-exports" | "sync-rules" | "test-expression",
+            ..,
+        ] => true,
+        ["synchronisation", "connected-systems", id, area, ..] => {
+            int(id).is_some() && *area != "run-profiles"
+        }
+        _ => segments.last() == Some(&"change-history"),
     }
 }
 

@@ -52,6 +52,15 @@ pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed
             found(world, call, id).and_then(|_| empty(call))
         }
         ("GET", ["connector-definitions"]) => Ok(Reply::ok(&connectors(world))),
+        ("GET", ["connector-definitions", "by-name", name]) => one_connector(world, call, |row| {
+            row["name"]
+                .as_str()
+                .is_some_and(|known| known.eq_ignore_ascii_case(name))
+        }),
+        ("GET", ["connector-definitions", id]) => {
+            let id = int(id)?;
+            one_connector(world, call, |row| row["id"] == id)
+        }
         ("GET", ["sync-rules"]) => empty(call),
         _ => return None,
     })
@@ -442,6 +451,16 @@ fn deletion_preview(world: &World, call: &Call, id: i64) -> Handled {
         "willRunAsBackgroundJob": false,
         "hasRunningSyncOperation": running,
     })))
+}
+
+fn one_connector(world: &World, call: &Call, wanted: impl Fn(&Value) -> bool) -> Handled {
+    connectors(world)
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|row| wanted(row))
+        .map(Reply::ok)
+        .ok_or_else(|| errors::not_found(call, "Connector definition not found."))
 }
 
 fn connectors(world: &World) -> Value {

@@ -81,16 +81,34 @@ pub(super) fn rejected(call: &Call, message: &str, fields: Value) -> Reply {
     )
 }
 
-/// An unhandled exception on the server, as for U+0000 in a name.
+/// An exception that no controller caught: the same fields, a content type without charset.
+pub(super) fn uncaught(call: &Call, status: StatusCode, code: &str, message: &str) -> Reply {
+    let mut reply = business(call, status, code, message);
+    for (name, value) in &mut reply.headers {
+        if *name == CONTENT_TYPE {
+            *value = "application/json".to_owned();
+        }
+    }
+    reply
+}
+
+/// An exception that the server keeps to itself, as for U+0000 in a name.
 pub(super) fn internal(call: &Call) -> Reply {
-    Reply::bare_json(
+    uncaught(
+        call,
         StatusCode::INTERNAL_SERVER_ERROR,
-        &business_body(
-            call,
-            "INTERNAL_ERROR",
-            "An unexpected error occurred.".to_owned(),
-            Value::Null,
-        ),
+        "INTERNAL_ERROR",
+        "An unexpected error occurred.",
+    )
+}
+
+/// A route of the real server that the sandbox does not have: better said than answered with a page.
+pub(super) fn not_offered(call: &Call) -> Reply {
+    business(
+        call,
+        StatusCode::NOT_IMPLEMENTED,
+        "SANDBOX_NOT_OFFERED",
+        format!("The sandbox does not offer {} {}.", call.method, call.path),
     )
 }
 

@@ -77,8 +77,10 @@ pub(super) fn run(world: &mut World, call: &Call, id: Uuid) -> Handled {
             .is_none()
     };
     if schedule.steps.iter().any(gone) {
-        return Err(errors::bad_request(
+        return Err(errors::uncaught(
             call,
+            StatusCode::BAD_REQUEST,
+            "BAD_REQUEST",
             "Sequence contains no matching element",
         ));
     }

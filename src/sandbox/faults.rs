@@ -95,7 +95,15 @@ impl Faults {
     /// What happens to this call; counts it.
     pub(super) fn strike(&mut self, call: &Call) -> Ailment {
         let mut ailment = Ailment::default();
+        // What spoils an answer waits for one that is the server's own.
+        let replaced = self
+            .0
+            .iter()
+            .any(|fault| fault.replaces() && fault.concerns(call));
         for fault in self.0.iter_mut().filter(|fault| fault.concerns(call)) {
+            if replaced && fault.spoils() {
+                continue;
+            }
             match &mut fault.effect {
                 Effect::LatencyMs(wait) => ailment.latency_ms += *wait,
                 // One status per request, the oldest fault first.
@@ -125,6 +133,26 @@ impl Faults {
 }
 
 impl Fault {
+    /// Something else answers, or nothing.
+    fn replaces(&self) -> bool {
+        match &self.effect {
+            Effect::NextStatus(statuses) => !statuses.is_empty(),
+            Effect::Html(on) => *on,
+            Effect::Reset(_) => true,
+            _ => false,
+        }
+    }
+
+    fn spoils(&self) -> bool {
+        matches!(
+            self.effect,
+            Effect::EmptyBody(_)
+                | Effect::TruncatedJson(_)
+                | Effect::WrongShape(_)
+                | Effect::SlowBody(_)
+        )
+    }
+
     fn concerns(&self, call: &Call) -> bool {
         let method = self.method.as_deref();
         let path = self.path.as_deref().map(str::to_ascii_lowercase);
@@ -174,6 +202,16 @@ mod tests {
         );
         let third = faults.strike(&call("PUT", "/x", ""));
         assert_eq!((third.reset, third.latency_ms), (None, 5));
+    }
+
+    #[test]
+    fn a_planned_status_is_not_spoiled() {
+        let mut faults =
+            Faults::parse(br#"[{"truncatedJson": true, "count": 1}, {"nextStatus": [429]}]"#)
+                .unwrap();
+        let first = faults.strike(&call("GET", "/x", ""));
+        assert_eq!((first.status, first.truncated), (Some((429, None)), false));
+        assert!(faults.strike(&call("GET", "/x", "")).truncated);
     }
 
     #[test]

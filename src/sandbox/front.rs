@@ -112,7 +112,8 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
         shared.most_at_once.load(Ordering::Relaxed),
     );
     if let Some(reply) = shared.with(|app| app.switch(&call, traffic)) {
-        if call.path.ends_with("/reset") || call.method == "DELETE" {
+        if call.method != "GET" && (call.path.ends_with("/reset") || call.path.ends_with("/record"))
+        {
             shared.connections.store(0, Ordering::Relaxed);
             shared.most_at_once.store(0, Ordering::Relaxed);
         }

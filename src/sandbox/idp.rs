@@ -54,6 +54,11 @@ impl Identities {
             .map(|_| self.user)
     }
 
+    /// The identity of the one person there is.
+    pub(super) fn user(&self) -> Uuid {
+        self.user
+    }
+
     /// All access tokens end now; refresh tokens stay.
     pub(super) fn expire_access(&mut self) {
         self.access.clear();

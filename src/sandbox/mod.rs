@@ -16,6 +16,7 @@ mod executions;
 mod faults;
 mod front;
 mod idp;
+mod metaverse;
 mod paging;
 mod record;
 mod run_profiles;

@@ -37,12 +37,14 @@ const COVERED: &[&str] = &[
     "exec-08", "exec-09", "exec-10", "exec-11", "exec-12", "+8", "exec-20", "exec-21", "exec-22",
     "exec-23", "exec-26", "+8", "act-01", "act-02", "act-03", "act-04", "act-05", "act-06",
     "act-07", "act-08", "rp-06", "rp-07", "exec-30", "+8", "exec-31", "exec-32", "exec-33",
-    "exec-34", "exec-35", "+8", "exec-36", "exec-37", "exec-38", "exec-39", "cs-40", "sched-03",
-    "sched-02", "sched-04", "sched-05", "sched-10", "sched-11", "sched-12", "sched-13", "sched-14",
-    "sched-15", "sched-16", "sched-17", "sched-18", "sched-20", "sched-21", "+20", "sched-22",
-    "sched-25", "sched-26", "sched-30", "sched-31", "sched-32", "sched-33", "sched-34", "key-01",
-    "key-02", "key-03", "key-04", "key-05", "key-06", "key-07", "key-08", "set-02", "sec-01",
-    "rate-10", "rate-11", "rate-13",
+    "exec-34", "exec-35", "+8", "exec-36", "exec-37", "exec-38", "exec-39", "cs-40", "mv-01",
+    "mv-02", "mv-04", "mv-05", "sched-03", "sched-02", "sched-04", "sched-05", "sched-10",
+    "more-321", "sched-11", "sched-12", "sched-13", "sched-14", "sched-15", "sched-16", "sched-17",
+    "sched-18", "sched-20", "sched-21", "+20", "sched-22", "sched-25", "sched-26", "sched-30",
+    "sched-31", "sched-32", "sched-33", "sched-34", "key-01", "key-02", "key-03", "key-04",
+    "key-05", "key-06", "key-07", "key-08", "set-02", "sec-01", "more-121", "more-146", "more-312",
+    "more-317", "more-371", "more-385", "more-396", "more-015", "more-022", "rate-10", "rate-11",
+    "rate-13",
 ];
 
 struct Exchange {
@@ -65,6 +67,9 @@ fn read(folder: &Path, prefix: &str) -> Option<Exchange> {
         .flatten()
         .find(|entry| entry.file_name().to_string_lossy().starts_with(&start))?;
     let text = std::fs::read_to_string(file.path()).ok()?;
+    if prefix.starts_with("more-") {
+        return read_second_form(file.file_name().to_string_lossy().into_owned(), &text);
+    }
     let (request, answer) = text.split_once("<<<\n")?;
     let mut sent = request
         .lines()
@@ -97,6 +102,50 @@ fn read(folder: &Path, prefix: &str) -> Option<Exchange> {
         versions: header("api-supported-versions:"),
         answer: answer.trim().to_owned(),
     })
+}
+
+/// The second round of recordings: `> ` and `< ` before the heads, bodies as they are.
+fn read_second_form(name: String, text: &str) -> Option<Exchange> {
+    let lines = || text.lines().filter(|line| !line.starts_with('#'));
+    let mut request = lines().filter_map(|line| line.strip_prefix("> "));
+    let answer: Vec<&str> = lines().filter_map(|line| line.strip_prefix("< ")).collect();
+    let header = |wanted: &str| {
+        answer
+            .iter()
+            .find_map(|line| line.strip_prefix(wanted))
+            .map(str::to_owned)
+    };
+    let mut bodies = text.split("\n>\n").nth(1)?.splitn(2, "\n< ");
+    let mut first = request.next()?.split(' ');
+    Some(Exchange {
+        name,
+        method: first.next()?.to_owned(),
+        path: first.next()?.to_owned(),
+        headers: request
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), second_form_key(value)))
+            .collect(),
+        body: bodies.next()?.trim().to_owned(),
+        status: answer.first()?.split(' ').nth(1)?.parse().ok()?,
+        kind: header("Content-Type: ").unwrap_or_default(),
+        location: header("Location: "),
+        versions: header("api-supported-versions: "),
+        answer: text
+            .split("\n<\n")
+            .nth(1)
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
+    })
+}
+
+fn second_form_key(value: &str) -> String {
+    match value {
+        "jim_ak_<infrastructure-admin-key>" => "<infrastructure-admin-key>",
+        "jim_ak_<noroles-key>" => "<key-without-roles>",
+        other => other,
+    }
+    .to_owned()
 }
 
 /// The recorded server had no file for its first import, no partitions, and one more key.

@@ -380,14 +380,6 @@ impl Run {
 
     /// One row of `/items`; `index` starts at 0.
     pub(super) fn item(&self, index: i64) -> Value {
-        const FIRST: [&str; 5] = ["Amelia", "Oscar", "Isla", "Noah", "Grace"];
-        const LAST: [&str; 4] = ["Smith", "Johnson", "Wilson", "Davies"];
-        let pick = |names: &[&'static str], step: i64| {
-            names
-                .get(usize::try_from(index / step).unwrap_or_default() % names.len())
-                .copied()
-                .unwrap_or_default()
-        };
         let failed = index < self.outcome.errors;
         // Stable between two reads, and different from row to row.
         let id = Uuid::from_u64_pair(
@@ -397,7 +389,7 @@ impl Run {
         json!({
             "id": id,
             "externalIdValue": format!("E{:05}", index + 1),
-            "displayName": format!("{} {}", pick(&FIRST, 1), pick(&LAST, 5)),
+            "displayName": seed::person(index),
             "connectedSystemObjectType": "person",
             "objectChangeType": if failed { "NotSet" } else { self.outcome.change },
             "errorType": if failed { "UnhandledError" } else { "NotSet" },

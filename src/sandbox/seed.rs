@@ -67,6 +67,18 @@ pub(super) fn file_exists(path: &str) -> bool {
     !name.contains("missing") && !name.contains("none")
 }
 
+/// The name of the person in row `index` of a source.
+pub(super) fn person(index: i64) -> String {
+    const FIRST: [&str; 5] = ["Amelia", "Oscar", "Isla", "Noah", "Grace"];
+    const LAST: [&str; 4] = ["Smith", "Johnson", "Wilson", "Davies"];
+    let index = usize::try_from(index).unwrap_or_default();
+    format!(
+        "{} {}",
+        FIRST[index % FIRST.len()],
+        LAST[index / FIRST.len() % LAST.len()]
+    )
+}
+
 pub(super) fn fill(world: &mut World, plan: &Plan) {
     let started = world.started;
     let admin = ApiKey {
@@ -312,7 +324,7 @@ fn system(
 ) -> i64 {
     let id = world.new_system_id();
     // A little apart, so that sorting by creation has something to do.
-    let created = world.started + TimeDelta::milliseconds(id * 7);
+    let created = world.started - TimeDelta::hours(1) + TimeDelta::milliseconds(id * 7);
     let mut made = blank(id, name, connector, created);
     made.description = Some(description.to_owned());
     made.updated = Some(created + TimeDelta::milliseconds(3));

@@ -77,7 +77,8 @@ pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed
         ("GET", ["certificates", "enabled"]) => Ok(Reply::ok(&json!([]))),
         ("GET" | "PATCH" | "DELETE", ["certificates", id]) => {
             guid(id)?;
-            Err(errors::problem(StatusCode::NOT_FOUND, "15.5.5"))
+            let reply = errors::problem(StatusCode::NOT_FOUND, "15.5.5");
+            Err(reply.with("api-supported-versions", "1.0"))
         }
         ("GET", ["logs"]) => logs(world, call),
         ("GET", ["logs", "levels"]) => Ok(Reply::ok(&json!(LEVELS.map(|level| level.0)))),
