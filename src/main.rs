@@ -2,6 +2,7 @@
 
 mod api;
 mod credentials;
+mod login;
 mod sandbox;
 
 fn main() {}
