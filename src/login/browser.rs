@@ -16,15 +16,20 @@ pub fn open_browser(url: &Url) -> bool {
 }
 
 fn start(mut command: Command) -> bool {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     detach(&mut command);
     let Ok(mut child) = command.spawn() else {
         return false;
     };
     // Some openers live as long as the browser; without a wait each would stay behind as a zombie.
-    let reaper = thread::Builder::new().name("browser".into()).spawn(move || {
-        let _ = child.wait();
-    });
+    let reaper = thread::Builder::new()
+        .name("browser".into())
+        .spawn(move || {
+            let _ = child.wait();
+        });
     drop(reaper);
     true
 }
@@ -49,7 +54,9 @@ fn detach(command: &mut Command) {
 fn command(url: &Url) -> Option<Command> {
     // By full path, so that no program of that name in the current folder is taken instead.
     let root = std::env::var_os("SystemRoot")?;
-    let program = std::path::Path::new(&root).join("System32").join("rundll32.exe");
+    let program = std::path::Path::new(&root)
+        .join("System32")
+        .join("rundll32.exe");
     let mut command = Command::new(program);
     command.arg("url.dll,FileProtocolHandler").arg(url.as_str());
     Some(command)
@@ -91,7 +98,10 @@ mod linux {
         let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
         // Without a screen xdg-open starts text browsers, and they take the terminal.
         // WSL opens the browser of Windows; $BROWSER is the user's own choice.
-        if !["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "BROWSER"].into_iter().any(set) {
+        if !["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "BROWSER"]
+            .into_iter()
+            .any(set)
+        {
             return None;
         }
         let path = env("PATH")?;
@@ -144,7 +154,10 @@ mod tests {
                 "DISPLAY" if screen => Some(OsString::from(":0")),
                 _ => None,
             };
-            super::super::linux::command(env, &Url::parse("https://x.example/?a=1&b=$(id)").unwrap())
+            super::super::linux::command(
+                env,
+                &Url::parse("https://x.example/?a=1&b=$(id)").unwrap(),
+            )
         }
 
         #[test]
@@ -162,16 +175,28 @@ mod tests {
 
             let begin = Instant::now();
             let mut command = chosen(folder.path(), true).unwrap();
-            assert!(command.get_program().to_str().unwrap().ends_with("/firefox"));
+            assert!(
+                command
+                    .get_program()
+                    .to_str()
+                    .unwrap()
+                    .ends_with("/firefox")
+            );
             command.env("PATH", std::env::var_os("PATH").unwrap());
             assert!(start(command));
             while !seen.exists() {
-                assert!(begin.elapsed() < Duration::from_secs(4), "the opener did not run");
+                assert!(
+                    begin.elapsed() < Duration::from_secs(4),
+                    "the opener did not run"
+                );
                 thread::sleep(Duration::from_millis(10));
             }
             let argument = std::fs::read_to_string(&seen).unwrap();
             assert_eq!(argument, "https://x.example/?a=1&b=$(id)");
-            assert!(begin.elapsed() < Duration::from_secs(4), "the opener was waited for");
+            assert!(
+                begin.elapsed() < Duration::from_secs(4),
+                "the opener was waited for"
+            );
         }
 
         #[test]

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use url::form_urlencoded;
@@ -55,7 +55,15 @@ impl Page {
     }
 
     pub fn failed(why: &LoginError) -> Self {
-        Self::new(StatusCode::OK, "You are not signed in", format!("{why}. {}", why.advice()))
+        Self::new(
+            StatusCode::OK,
+            "You are not signed in",
+            format!(
+                "{}. {}",
+                why.to_string().trim_end_matches('.'),
+                why.advice()
+            ),
+        )
     }
 
     fn over() -> Self {
@@ -70,7 +78,9 @@ impl Page {
         Self::new(
             StatusCode::BAD_REQUEST,
             "This is not the expected answer",
-            format!("{why} The login in PowerShell is still waiting: finish it in the page it opened."),
+            format!(
+                "{why} The login in PowerShell is still waiting: finish it in the page it opened."
+            ),
         )
     }
 
@@ -84,7 +94,11 @@ impl Page {
 
     fn new(status: StatusCode, title: &'static str, text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { status, title, text }
+        Self {
+            status,
+            title,
+            text,
+        }
     }
 }
 
@@ -244,12 +258,16 @@ async fn handle(State(gate): State<Arc<Gate>>, method: Method, uri: Uri) -> Page
         Ok(outcome) => outcome,
         Err(why) => return Page::bogus(why),
     };
-    let good = gate.good.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let good = gate
+        .good
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     let (reply, page) = oneshot::channel();
-    match good {
-        Some(good) if good.send(Arrival { outcome, reply }).is_ok() => {
-            page.await.unwrap_or_else(|_| Page::over())
-        }
+    // Already used, nobody waits any more, or the login was stopped meanwhile: it is over.
+    let delivered = good.is_some_and(|good| good.send(Arrival { outcome, reply }).is_ok());
+    match page.await {
+        Ok(page) if delivered => page,
         _ => Page::over(),
     }
 }
@@ -286,7 +304,7 @@ fn parse(query: &str, expected_state: &SecretString) -> Result<Outcome, &'static
 
 /// Compares without telling by its duration how much was right.
 fn same_secret(given: &str, expected: &SecretString) -> bool {
-    let expected = secrecy::ExposeSecret::expose_secret(expected);
+    let expected = expected.expose_secret();
     given.len() == expected.len()
         && given
             .bytes()
@@ -299,7 +317,6 @@ fn same_secret(given: &str, expected: &SecretString) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use secrecy::ExposeSecret;
 
     fn read(query: &str) -> Result<Outcome, &'static str> {
         parse(query, &"s3cret".to_owned().into())
@@ -339,7 +356,10 @@ mod tests {
 
     #[test]
     fn html_is_escaped() {
-        assert_eq!(escape("<a href=\"x\">'&"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;");
+        assert_eq!(
+            escape("<a href=\"x\">'&"),
+            "&lt;a href=&quot;x&quot;&gt;&#39;&amp;"
+        );
     }
 
     #[tokio::test]
@@ -356,7 +376,9 @@ mod tests {
         let Err(error) = Listener::bind([port]).await else {
             panic!("bound a taken port");
         };
-        assert!(matches!(error, LoginError::NoPort { first, last, .. } if first == port && last == port));
+        assert!(
+            matches!(error, LoginError::NoPort { first, last, .. } if first == port && last == port)
+        );
     }
 
     #[tokio::test]

@@ -115,7 +115,10 @@ impl Answer {
             return Err(self.bad(what, url, detail));
         }
         serde_json::from_slice(&self.body).map_err(|e| {
-            let detail = format!("something that is not the expected JSON ({})", words(&e.to_string()));
+            let detail = format!(
+                "something that is not the expected JSON ({})",
+                words(&e.to_string())
+            );
             self.bad(what, url, detail)
         })
     }
@@ -227,20 +230,34 @@ mod tests {
 
     #[test]
     fn addresses_are_built_below_a_path() {
-        for base in ["https://x.example/realms/jim", "https://x.example/realms/jim/"] {
-            let url = below(&Url::parse(base).unwrap(), &[".well-known", "openid-configuration"]);
+        for base in [
+            "https://x.example/realms/jim",
+            "https://x.example/realms/jim/",
+        ] {
+            let url = below(
+                &Url::parse(base).unwrap(),
+                &[".well-known", "openid-configuration"],
+            );
             assert_eq!(
                 url.as_str(),
                 "https://x.example/realms/jim/.well-known/openid-configuration"
             );
         }
-        let url = below(&Url::parse("http://localhost:5200").unwrap(), &["api", "v1"]);
+        let url = below(
+            &Url::parse("http://localhost:5200").unwrap(),
+            &["api", "v1"],
+        );
         assert_eq!(url.as_str(), "http://localhost:5200/api/v1");
     }
 
     #[test]
     fn plain_http_is_for_this_machine_only() {
-        for good in ["https://a.example/", "http://localhost:1/", "http://127.9.0.1/", "http://[::1]/"] {
+        for good in [
+            "https://a.example/",
+            "http://localhost:1/",
+            "http://127.9.0.1/",
+            "http://[::1]/",
+        ] {
             assert!(require_secure(&Url::parse(good).unwrap()).is_ok(), "{good}");
         }
         for bad in [

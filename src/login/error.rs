@@ -11,7 +11,11 @@ const LONGEST_WORDS: usize = 500;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
     /// JIM answered 503: it runs without an identity provider.
-    #[error("single sign-on is not configured on {}{}; use -ApiKey", shown(url), after(detail))]
+    #[error(
+        "single sign-on is not configured on {}{}; use -ApiKey",
+        shown(url),
+        after(detail)
+    )]
     NotConfigured { url: Url, detail: Option<String> },
 
     #[error("{what} could not be reached at {}: {cause}", shown(url))]
@@ -30,11 +34,18 @@ pub enum LoginError {
         detail: String,
     },
 
-    #[error("signing in over {} is refused: it is not https, and not this machine", shown(url))]
+    #[error(
+        "signing in over {} is refused: it is not https, and not this machine",
+        shown(url)
+    )]
     Insecure { url: Url },
 
     #[error("no port from {first} to {last} is free for the browser to come back to: {cause}")]
-    NoPort { first: u16, last: u16, cause: String },
+    NoPort {
+        first: u16,
+        last: u16,
+        cause: String,
+    },
 
     /// The provider said no, in its own words.
     #[error("the identity provider refused: {error}{}", after(description))]
