@@ -37,7 +37,7 @@ pub async fn auth_config(http: &Client, base: &Url) -> Result<AuthConfig, LoginE
     let answer = send(JIM, &url, http.get(url.clone())).await?;
     if answer.status == StatusCode::SERVICE_UNAVAILABLE {
         return Err(LoginError::NotConfigured {
-            url: base.clone(),
+            url: base.clone().into(),
             detail: message(&answer.body),
         });
     }
@@ -90,7 +90,9 @@ pub(super) fn require_secure(url: &Url) -> Result<(), LoginError> {
     match url.scheme() {
         "https" => Ok(()),
         "http" if loopback => Ok(()),
-        _ => Err(LoginError::Insecure { url: url.clone() }),
+        _ => Err(LoginError::Insecure {
+            url: url.clone().into(),
+        }),
     }
 }
 
@@ -126,7 +128,7 @@ impl Answer {
     pub fn bad(&self, what: &'static str, url: &Url, detail: String) -> LoginError {
         LoginError::BadAnswer {
             what,
-            url: url.clone(),
+            url: url.clone().into(),
             status: Some(self.status.as_u16()),
             detail,
         }
@@ -141,7 +143,7 @@ pub(super) async fn send(
 ) -> Result<Answer, LoginError> {
     let unreachable = |e: reqwest::Error| LoginError::Unreachable {
         what,
-        url: url.clone(),
+        url: url.clone().into(),
         cause: cause(e),
     };
     let mut response = request

@@ -16,12 +16,15 @@ pub enum LoginError {
         shown(url),
         after(detail)
     )]
-    NotConfigured { url: Url, detail: Option<String> },
+    NotConfigured {
+        url: Box<Url>,
+        detail: Option<String>,
+    },
 
     #[error("{what} could not be reached at {}: {cause}", shown(url))]
     Unreachable {
         what: &'static str,
-        url: Url,
+        url: Box<Url>,
         cause: String,
     },
 
@@ -29,7 +32,7 @@ pub enum LoginError {
     #[error("{what} at {} answered {}{detail}", shown(url), http(*status))]
     BadAnswer {
         what: &'static str,
-        url: Url,
+        url: Box<Url>,
         status: Option<u16>,
         detail: String,
     },
@@ -38,7 +41,7 @@ pub enum LoginError {
         "signing in over {} is refused: it is not https, and not this machine",
         shown(url)
     )]
-    Insecure { url: Url },
+    Insecure { url: Box<Url> },
 
     #[error("no port from {first} to {last} is free for the browser to come back to: {cause}")]
     NoPort {
@@ -176,7 +179,7 @@ mod tests {
 
     #[test]
     fn messages_show_neither_user_part_nor_query() {
-        let url = Url::parse("https://me:pass@login.example/token?key=abc#frag").unwrap();
+        let url = Box::new(Url::parse("https://me:pass@login.example/token?key=abc#frag").unwrap());
         let text = LoginError::Insecure { url }.to_string();
         assert!(text.contains("https://login.example/token"), "{text}");
         assert!(!text.contains("pass") && !text.contains("abc") && !text.contains("frag"));
@@ -191,7 +194,7 @@ mod tests {
     #[test]
     fn not_configured_says_where_why_and_what_instead() {
         let error = LoginError::NotConfigured {
-            url: Url::parse("https://jim.example/").unwrap(),
+            url: Box::new(Url::parse("https://jim.example/").unwrap()),
             detail: Some("SSO is off".into()),
         };
         assert_eq!(

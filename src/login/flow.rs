@@ -101,7 +101,7 @@ impl Login<'_> {
             // The port alone varies in it.
             LoginError::BadAnswer {
                 what: "this machine",
-                url: self.endpoints.authorization.clone(),
+                url: self.endpoints.authorization.clone().into(),
                 status: None,
                 detail: e.to_string(),
             }
