@@ -391,6 +391,80 @@ function Invoke-HostCmdlet {
     }
 }
 
+function Add-JIMCertificate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'FromFile', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.Certificate')]
+    param(
+        [Parameter(Mandatory)]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'FromFile', Mandatory)]
+        [string] $Path,
+        [Parameter(ParameterSetName = 'FromData', Mandatory)]
+        [byte[]] $CertificateData,
+        [Parameter(ParameterSetName = 'FromBase64', Mandatory)]
+        [string] $CertificateBase64,
+        [string] $Notes,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Add-JIMCertificate' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function Add-JIMMetaverseObjectTypeAttribute {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.MetaverseAttribute')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [int] $AttributeId,
+        [Parameter(Mandatory, Position = 1)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [int] $ObjectTypeId,
+        [Parameter(Position = 2)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Add-JIMMetaverseObjectTypeAttribute' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function Add-JIMRoleMember {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    param(
+        [Parameter(Mandatory)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role:id' $Word $Bound })]
+        [int] $RoleId,
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [guid] $MetaverseObjectId,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason
+    )
+    process { Invoke-HostCmdlet 'Add-JIMRoleMember' $PSCmdlet $PSBoundParameters 2 @('Id') }
+}
+
+function Clear-JIMConnectedSystem {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [switch] $KeepChangeHistory,
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Clear-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+}
+
 function Connect-JIM {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Interactive')]
@@ -425,6 +499,22 @@ function Connect-JIM {
     process { Invoke-HostCmdlet 'Connect-JIM' $PSCmdlet $PSBoundParameters 0 @() @('JIM_URL', 'JIM_API_KEY', 'JIM_API_KEY_FILE') }
 }
 
+function Disable-JIMSchedule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.Schedule')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('ScheduleId')]
+        [guid] $Id,
+        [Parameter(Position = 1)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Disable-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
+}
+
 function Disconnect-JIM {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Default')]
@@ -437,6 +527,22 @@ function Disconnect-JIM {
         [switch] $Forget
     )
     process { Invoke-HostCmdlet 'Disconnect-JIM' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Enable-JIMSchedule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.Schedule')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('ScheduleId')]
+        [guid] $Id,
+        [Parameter(Position = 1)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Enable-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
 }
 
 function Get-JIMActivity {
@@ -536,6 +642,20 @@ function Get-JIMActivityStats {
     process { Invoke-HostCmdlet 'Get-JIMActivityStats' $PSCmdlet $PSBoundParameters 0 }
 }
 
+function Get-JIMApiKey {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.ApiKey')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'List')]
+        [SupportsWildcards()]
+        [string] $Name
+    )
+    process { Invoke-HostCmdlet 'Get-JIMApiKey' $PSCmdlet $PSBoundParameters 0 }
+}
+
 function Get-JIMAuthConfig {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false)]
@@ -545,6 +665,67 @@ function Get-JIMAuthConfig {
         [string] $Url
     )
     process { Invoke-HostCmdlet 'Get-JIMAuthConfig' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMCertificate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.Certificate')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'Enabled')]
+        [Parameter(ParameterSetName = 'List')]
+        [SupportsWildcards()]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'Enabled')]
+        [switch] $EnabledOnly,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, 1000)]
+        [int] $PageSize = 100,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Get-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMConfigurationChangePreview {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.ConfigurationChangePreview')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $ActivityId
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMConfigurationChangePreviewDelta {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Page')]
+    [OutputType('JIM.ConfigurationChangePreviewDelta')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [guid] $ActivityId,
+        [guid] $GroupId,
+        [ValidateNotNullOrEmpty()]
+        [string] $Search,
+        [Parameter(ParameterSetName = 'Page')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [ValidateRange(1, 100)]
+        [int] $PageSize = 50,
+        [Parameter(ParameterSetName = 'All', Mandatory)]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'All')]
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConfigurationChangePreviewDelta' $PSCmdlet $PSBoundParameters 0 }
 }
 
 function Get-JIMConnectedSystem {
@@ -569,6 +750,226 @@ function Get-JIMConnectedSystem {
     process { Invoke-HostCmdlet 'Get-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 0 }
 }
 
+function Get-JIMConnectedSystemCapability {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.ConnectorCapability')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemCapability' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMConnectedSystemDeletionPreview {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.ConnectedSystemDeletionPreview')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemDeletionPreview' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMConnectedSystemDirectoryServer {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [Alias('Get-JIMConnectedSystemDomainController')]
+    [OutputType('JIM.DirectoryServer')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemDirectoryServer' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMConnectedSystemObject {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.ConnectedSystemObject')]
+    param(
+        [Parameter(ParameterSetName = 'AttributeValues', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'AttributeValuesAll', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'Count', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'List', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'ListAll', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(ParameterSetName = 'AttributeValues', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'AttributeValuesAll', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'AttributeValues', Mandatory)]
+        [Parameter(ParameterSetName = 'AttributeValuesAll', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $AttributeName,
+        [Parameter(ParameterSetName = 'AttributeValues')]
+        [Parameter(ParameterSetName = 'AttributeValuesAll')]
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [string] $Search,
+        [Parameter(ParameterSetName = 'AttributeValues')]
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'AttributeValues')]
+        [Parameter(ParameterSetName = 'AttributeValuesAll')]
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [ValidateRange(1, 100)]
+        [int] $PageSize = 50,
+        [Parameter(ParameterSetName = 'AttributeValuesAll', Mandatory)]
+        [Parameter(ParameterSetName = 'ListAll', Mandatory)]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'AttributeValuesAll')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [switch] $Force,
+        [Parameter(ParameterSetName = 'Count', Mandatory)]
+        [switch] $Count,
+        [Parameter(ParameterSetName = 'Count')]
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [int] $ObjectTypeId,
+        [Parameter(ParameterSetName = 'Count')]
+        [int] $PartitionId,
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [ValidateSet('Normal', 'Obsolete', 'PendingProvisioning')]
+        [string] $Status,
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [ValidateSet('NotJoined', 'Projected', 'Provisioned', 'Joined')]
+        [string] $JoinType,
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [string] $SortBy,
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [switch] $Ascending
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemObject' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMConnectedSystemObjectAttributeValue {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Page')]
+    [OutputType('JIM.AttributeValue')]
+    param(
+        [Parameter(ParameterSetName = 'All', Mandatory)]
+        [Parameter(ParameterSetName = 'Page', Mandatory)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(ParameterSetName = 'All', Mandatory)]
+        [Parameter(ParameterSetName = 'Page', Mandatory)]
+        [guid] $CsoId,
+        [Parameter(ParameterSetName = 'All', Mandatory)]
+        [Parameter(ParameterSetName = 'Page', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $AttributeName,
+        [Parameter(ParameterSetName = 'All')]
+        [Parameter(ParameterSetName = 'Page')]
+        [string] $Search,
+        [Parameter(ParameterSetName = 'Page')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'All')]
+        [Parameter(ParameterSetName = 'Page')]
+        [ValidateRange(1, 100)]
+        [int] $PageSize = 50,
+        [Parameter(ParameterSetName = 'All', Mandatory)]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'All')]
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemObjectAttributeValue' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMConnectedSystemObjectChangeHistory {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Page')]
+    [OutputType('JIM.ObjectChange')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'All', Mandatory)]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'All')]
+        [switch] $Force,
+        [Parameter(ParameterSetName = 'Page')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'All')]
+        [Parameter(ParameterSetName = 'Page')]
+        [ValidateRange(1, 100)]
+        [int] $PageSize = 50
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemObjectChangeHistory' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMConnectedSystemPartition {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.Partition')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMConnectedSystemPasswordPolicy {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById')]
+    [OutputType('JIM.PasswordPolicy')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemPasswordPolicy' $PSCmdlet $PSBoundParameters 0 @('Id') }
+}
+
+function Get-JIMConnectedSystemPasswordSynchronisation {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById')]
+    [OutputType('JIM.PasswordSynchronisation')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 0 @('Id') }
+}
+
+function Get-JIMConnectedSystemUnresolvedReferenceCount {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemUnresolvedReferenceCount' $PSCmdlet $PSBoundParameters 0 }
+}
+
 function Get-JIMConnection {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false)]
@@ -577,6 +978,158 @@ function Get-JIMConnection {
         [switch] $Remembered
     )
     process { Invoke-HostCmdlet 'Get-JIMConnection' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMConnectorDefinition {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.ConnectorDefinition')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipeline, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connector-definition:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connector-definition' $Word $Bound })]
+        [string] $Name
+    )
+    process { Invoke-HostCmdlet 'Get-JIMConnectorDefinition' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMDataFlow {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.DataFlow')]
+    param(
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateSet('Import', 'Export')]
+        [string] $Direction,
+        [Parameter(ParameterSetName = 'List', ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(ParameterSetName = 'ByConnectedSystemName', Mandatory)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [string] $ConnectedSystemName,
+        [Parameter(ParameterSetName = 'List', ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [Parameter(ParameterSetName = 'List')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [int] $MetaverseObjectTypeId,
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [Parameter(ParameterSetName = 'List')]
+        [int] $ConnectedSystemObjectTypeId,
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [Parameter(ParameterSetName = 'List')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [int] $MetaverseAttributeId,
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [Parameter(ParameterSetName = 'List')]
+        [int] $ConnectedSystemAttributeId,
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $MultipleContributorsOnly,
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [Parameter(ParameterSetName = 'List')]
+        [string] $Search,
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [Parameter(ParameterSetName = 'List')]
+        [SupportsWildcards()]
+        [string] $SyncRuleName
+    )
+    process { Invoke-HostCmdlet 'Get-JIMDataFlow' $PSCmdlet $PSBoundParameters 0 @('Id') }
+}
+
+function Get-JIMDeletedObject {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.DeletedObjectPage')]
+    param(
+        [Parameter(Position = 0)]
+        [ValidateSet('MVO', 'CSO')]
+        [string] $ObjectType = MVO,
+        [Parameter(Position = 1)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(Position = 2)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [int] $MetaverseObjectTypeId,
+        [Parameter(Position = 3)]
+        [string] $Search,
+        [Parameter(Position = 4)]
+        [datetime] $FromDate,
+        [Parameter(Position = 5)]
+        [datetime] $ToDate,
+        [Parameter(Position = 6)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(Position = 7)]
+        [ValidateRange(1, 1000)]
+        [int] $PageSize = 50
+    )
+    process { Invoke-HostCmdlet 'Get-JIMDeletedObject' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMExampleDataSet {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.ExampleDataSet')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-set:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, 1000)]
+        [int] $PageSize = 100,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Get-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMExampleDataTemplate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.ExampleDataTemplate')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-template:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-template' $Word $Bound })]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, 1000)]
+        [int] $PageSize = 100,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Get-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMFileSystemItem {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.FileSystemListing')]
+    param(
+        [Parameter(ParameterSetName = 'List')]
+        [string] $Path,
+        [Parameter(ParameterSetName = 'Roots', Mandatory)]
+        [switch] $Roots
+    )
+    process { Invoke-HostCmdlet 'Get-JIMFileSystemItem' $PSCmdlet $PSBoundParameters 0 }
 }
 
 function Get-JIMHealth {
@@ -594,6 +1147,363 @@ function Get-JIMHealth {
         [switch] $Live
     )
     process { Invoke-HostCmdlet 'Get-JIMHealth' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMHistoryCount {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById')]
+    [OutputType('JIM.HistoryCount')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [string] $ConnectedSystemName
+    )
+    process { Invoke-HostCmdlet 'Get-JIMHistoryCount' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMLogEntry {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Entries')]
+    [OutputType('JIM.LogEntry')]
+    param(
+        [Parameter(ParameterSetName = 'Entries')]
+        [string] $Service,
+        [Parameter(ParameterSetName = 'Entries')]
+        [datetime] $Date,
+        [Parameter(ParameterSetName = 'Entries')]
+        [string[]] $Level,
+        [Parameter(ParameterSetName = 'Entries')]
+        [string] $Search,
+        [Parameter(ParameterSetName = 'Entries')]
+        [ValidateRange(1, 5000)]
+        [int] $Limit = 500,
+        [Parameter(ParameterSetName = 'Entries')]
+        [ValidateRange(0, [int]::MaxValue)]
+        [int] $Offset = 0,
+        [Parameter(ParameterSetName = 'Levels', Mandatory)]
+        [switch] $ListLevels,
+        [Parameter(ParameterSetName = 'Services', Mandatory)]
+        [switch] $ListServices
+    )
+    process { Invoke-HostCmdlet 'Get-JIMLogEntry' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMLogFile {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.LogFile')]
+    param()
+    process { Invoke-HostCmdlet 'Get-JIMLogFile' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMMatchingRule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ByObjectType')]
+    [OutputType('JIM.MatchingRule')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(ParameterSetName = 'ByObjectType', Mandatory, ValueFromPipelineByPropertyName)]
+        [int] $ObjectTypeId,
+        [Parameter(ParameterSetName = 'ById', Mandatory)]
+        [int] $Id
+    )
+    process { Invoke-HostCmdlet 'Get-JIMMatchingRule' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMMetaverseAttribute {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.MetaverseAttribute')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute' $Word $Bound })]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, 1000)]
+        [int] $PageSize = 100,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Get-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMMetaverseAttributeDeletionPreview {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById')]
+    [OutputType('JIM.MetaverseAttributeDeletionPreview')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject
+    )
+    process { Invoke-HostCmdlet 'Get-JIMMetaverseAttributeDeletionPreview' $PSCmdlet $PSBoundParameters 0 @('Id') }
+}
+
+function Get-JIMMetaverseAttributePriority {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.MetaverseAttributePriority')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [int] $AttributeId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [int] $ObjectTypeId
+    )
+    process { Invoke-HostCmdlet 'Get-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMMetaverseObject {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.MetaverseObject')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'Count')]
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [int] $ObjectTypeId,
+        [Parameter(ParameterSetName = 'Count')]
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [ValidateNotNullOrEmpty()]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type' $Word $Bound })]
+        [string] $ObjectTypeName,
+        [Parameter(ParameterSetName = 'Count')]
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [SupportsWildcards()]
+        [string] $Search,
+        [Parameter(ParameterSetName = 'Count')]
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [ValidateNotNullOrEmpty()]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute' $Word $Bound })]
+        [string] $AttributeName,
+        [Parameter(ParameterSetName = 'Count')]
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [string] $AttributeValue,
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute' $Word $Bound })]
+        [string[]] $Attributes,
+        [Parameter(ParameterSetName = 'ListAll', Mandatory)]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'ListAll')]
+        [switch] $Force,
+        [Parameter(ParameterSetName = 'Count', Mandatory)]
+        [switch] $Count,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [ValidateRange(1, 100)]
+        [int] $PageSize = 100
+    )
+    process { Invoke-HostCmdlet 'Get-JIMMetaverseObject' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMMetaverseObjectChangeHistory {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Page')]
+    [OutputType('JIM.ObjectChange')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'All', Mandatory)]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'All')]
+        [switch] $Force,
+        [Parameter(ParameterSetName = 'Page')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'All')]
+        [Parameter(ParameterSetName = 'Page')]
+        [ValidateRange(1, 100)]
+        [int] $PageSize = 50
+    )
+    process { Invoke-HostCmdlet 'Get-JIMMetaverseObjectChangeHistory' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMMetaverseObjectRole {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.Role')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $Id
+    )
+    process { Invoke-HostCmdlet 'Get-JIMMetaverseObjectRole' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMMetaverseObjectType {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.MetaverseObjectType')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type' $Word $Bound })]
+        [string] $Name,
+        [switch] $IncludeChildObjects,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, 1000)]
+        [int] $PageSize = 100,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Get-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMPendingDeletion {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.PendingDeletion')]
+    param(
+        [Parameter(ParameterSetName = 'Count')]
+        [Parameter(ParameterSetName = 'List')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [int] $ObjectTypeId,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, 100)]
+        [int] $PageSize = 25,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $Force,
+        [Parameter(ParameterSetName = 'Count', Mandatory)]
+        [switch] $Count,
+        [Parameter(ParameterSetName = 'Summary', Mandatory)]
+        [switch] $Summary
+    )
+    process { Invoke-HostCmdlet 'Get-JIMPendingDeletion' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMPendingExport {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.PendingExport')]
+    param(
+        [Parameter(ParameterSetName = 'Count', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'List', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'ListAll', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(ParameterSetName = 'AttributeChanges', Mandatory)]
+        [Parameter(ParameterSetName = 'AttributeChangesAll', Mandatory)]
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'AttributeChanges', Mandatory)]
+        [Parameter(ParameterSetName = 'AttributeChangesAll', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $AttributeName,
+        [Parameter(ParameterSetName = 'AttributeChanges')]
+        [Parameter(ParameterSetName = 'AttributeChangesAll')]
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [string] $Search,
+        [Parameter(ParameterSetName = 'AttributeChanges')]
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'AttributeChanges')]
+        [Parameter(ParameterSetName = 'AttributeChangesAll')]
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [ValidateRange(1, 100)]
+        [int] $PageSize = 50,
+        [Parameter(ParameterSetName = 'AttributeChangesAll', Mandatory)]
+        [Parameter(ParameterSetName = 'ListAll', Mandatory)]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'AttributeChangesAll')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [switch] $Force,
+        [Parameter(ParameterSetName = 'Count', Mandatory)]
+        [switch] $Count,
+        [Parameter(ParameterSetName = 'Count')]
+        [ValidateSet('Create', 'Update', 'Delete')]
+        [string] $ChangeType,
+        [Parameter(ParameterSetName = 'Count')]
+        [ValidateSet('Pending', 'ExportNotConfirmed', 'Executing', 'Failed', 'Exported')]
+        [string] $Status
+    )
+    process { Invoke-HostCmdlet 'Get-JIMPendingExport' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMPredefinedSearchCriteriaGroup {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.PredefinedSearchCriteriaGroup')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $PredefinedSearchId
+    )
+    process { Invoke-HostCmdlet 'Get-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMRole {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.Role')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'List')]
+        [SupportsWildcards()]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role' $Word $Bound })]
+        [string] $Name
+    )
+    process { Invoke-HostCmdlet 'Get-JIMRole' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMRoleMember {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById')]
+    [OutputType('JIM.RoleMember')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role:id' $Word $Bound })]
+        [int] $RoleId,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject
+    )
+    process { Invoke-HostCmdlet 'Get-JIMRoleMember' $PSCmdlet $PSBoundParameters 0 @('Id') }
 }
 
 function Get-JIMRunProfile {
@@ -615,6 +1525,119 @@ function Get-JIMRunProfile {
     process { Invoke-HostCmdlet 'Get-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 }
 }
 
+function Get-JIMScopingCriteria {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.ScopingCriteriaGroup')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $SyncRuleId,
+        [Parameter(Position = 1)]
+        [int] $GroupId
+    )
+    process { Invoke-HostCmdlet 'Get-JIMScopingCriteria' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMServiceSetting {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.ServiceSetting')]
+    param(
+        [Parameter(ParameterSetName = 'ByKey', Mandatory, Position = 0)]
+        [string] $Key
+    )
+    process { Invoke-HostCmdlet 'Get-JIMServiceSetting' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMSyncRule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.SyncRule')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByConnectedSystemId')]
+        [Parameter(ParameterSetName = 'List', ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [string] $ConnectedSystemName,
+        [Parameter(ParameterSetName = 'List', ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [Parameter(ParameterSetName = 'ByConnectedSystemId')]
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [Parameter(ParameterSetName = 'List')]
+        [SupportsWildcards()]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule' $Word $Bound })]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'ByConnectedSystemId')]
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateSet('Import', 'Export')]
+        [string[]] $Direction,
+        [Parameter(ParameterSetName = 'ByConnectedSystemId')]
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateSet('Projects', 'Provisions', 'FlowOnly')]
+        [string[]] $ActionType,
+        [Parameter(ParameterSetName = 'ByConnectedSystemId')]
+        [Parameter(ParameterSetName = 'ByConnectedSystemName')]
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateSet('Enabled', 'Disabled')]
+        [string[]] $Status
+    )
+    process { Invoke-HostCmdlet 'Get-JIMSyncRule' $PSCmdlet $PSBoundParameters 0 @('Id') }
+}
+
+function Get-JIMSyncRuleInitialPassword {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById')]
+    [OutputType('JIM.SyncRuleInitialPassword')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject
+    )
+    process { Invoke-HostCmdlet 'Get-JIMSyncRuleInitialPassword' $PSCmdlet $PSBoundParameters 0 @('Id') }
+}
+
+function Get-JIMSyncRuleMapping {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.SyncRuleMapping')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'List', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $SyncRuleId,
+        [Parameter(ParameterSetName = 'ById')]
+        [int] $MappingId
+    )
+    process { Invoke-HostCmdlet 'Get-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Get-JIMSyncRuleMatchingRule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'BySyncRule')]
+    [OutputType('JIM.MatchingRule')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'BySyncRule', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $SyncRuleId,
+        [Parameter(ParameterSetName = 'ById')]
+        [int] $Id
+    )
+    process { Invoke-HostCmdlet 'Get-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 0 }
+}
+
 function Get-JIMUserInfo {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false)]
@@ -632,6 +1655,73 @@ function Get-JIMVersion {
         [string] $Url
     )
     process { Invoke-HostCmdlet 'Get-JIMVersion' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Import-JIMConnectedSystemHierarchy {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.HierarchyRefresh')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Import-JIMConnectedSystemHierarchy' $PSCmdlet $PSBoundParameters 2 @('Id') }
+}
+
+function Invoke-JIMHistoryCleanup {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.HistoryCleanup')]
+    param(
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Invoke-JIMHistoryCleanup' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function Move-JIMMetaverseAttributePriority {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.MetaverseAttributePriority')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [int] $AttributeId,
+        [Parameter(Mandatory, Position = 1)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [int] $ObjectTypeId,
+        [Parameter(Mandatory, Position = 2, ValueFromPipelineByPropertyName)]
+        [int] $MappingId,
+        [Parameter(Mandatory, Position = 3)]
+        [int] $Position,
+        [switch] $NullIsValue,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Move-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function New-JIMApiKey {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ApiKey')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [string] $Name,
+        [Parameter(Position = 1)]
+        [string] $Description,
+        [Parameter(Position = 2)]
+        [int[]] $RoleIds = @(),
+        [Parameter(Position = 3)]
+        [datetime] $ExpiresAt,
+        [Parameter(Position = 4)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'New-JIMApiKey' $PSCmdlet $PSBoundParameters 2 }
 }
 
 function New-JIMConnectedSystem {
@@ -655,6 +1745,103 @@ function New-JIMConnectedSystem {
         [switch] $PassThru
     )
     process { Invoke-HostCmdlet 'New-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function New-JIMExampleDataSet {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ExampleDataSet')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [Parameter(Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Culture,
+        [string[]] $Values,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'New-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function New-JIMMetaverseAttribute {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.MetaverseAttribute')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [Parameter(Mandatory, Position = 1)]
+        [ValidateSet('Text', 'Integer', 'LongNumber', 'Decimal', 'DateTime', 'Boolean', 'Reference', 'Guid', 'Binary')]
+        [string] $Type,
+        [Parameter(Position = 2)]
+        [ValidateSet('SingleValued', 'MultiValued')]
+        [string] $AttributePlurality = SingleValued,
+        [Parameter(Position = 3)]
+        [int[]] $ObjectTypeIds,
+        [Parameter(Position = 4)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason
+    )
+    process { Invoke-HostCmdlet 'New-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function New-JIMMetaverseObjectType {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.MetaverseObjectType')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [Parameter(Mandatory, Position = 1)]
+        [ValidateNotNullOrEmpty()]
+        [string] $PluralName,
+        [Parameter(Position = 2)]
+        [string] $Icon,
+        [Parameter(Position = 3)]
+        [int[]] $AttributeIds,
+        [Parameter(Position = 4)]
+        [ValidateSet('Manual', 'WhenLastConnectorDisconnected', 'WhenAuthoritativeSourceDisconnected')]
+        [string] $DeletionRule,
+        [Parameter(Position = 5)]
+        [timespan] $DeletionGracePeriod,
+        [Parameter(Position = 6)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [Parameter(Position = 7)]
+        [int[]] $DeletionTriggerConnectedSystemIds,
+        [Parameter(Position = 8)]
+        [ValidateSet('AllSourcesDisconnect', 'SpecificSourcesDisconnect')]
+        [string] $DeletionTriggerMode
+    )
+    process { Invoke-HostCmdlet 'New-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function New-JIMPredefinedSearchCriteriaGroup {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.PredefinedSearchCriteriaGroup')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $PredefinedSearchId,
+        [Parameter(Position = 1)]
+        [int] $ParentGroupId,
+        [Parameter(Position = 2)]
+        [ValidateSet('All', 'Any')]
+        [string] $Type = All,
+        [Parameter(Position = 3)]
+        [int] $Position = 0,
+        [Parameter(Position = 4)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'New-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
 }
 
 function New-JIMRunProfile {
@@ -685,6 +1872,95 @@ function New-JIMRunProfile {
     process { Invoke-HostCmdlet 'New-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 }
 }
 
+function New-JIMScopingCriteriaGroup {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ScopingCriteriaGroup')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $SyncRuleId,
+        [Parameter(Position = 1)]
+        [int] $ParentGroupId,
+        [Parameter(Position = 2)]
+        [ValidateSet('All', 'Any')]
+        [string] $Type = All,
+        [Parameter(Position = 3)]
+        [int] $Position = 0,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'New-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function New-JIMSyncRule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.SyncRule')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [string] $Description,
+        [Parameter(ParameterSetName = 'ById', Mandatory)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [string] $ConnectedSystemName,
+        [Parameter(Mandatory)]
+        [int] $ConnectedSystemObjectTypeId,
+        [Parameter(Mandatory)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [int] $MetaverseObjectTypeId,
+        [Parameter(Mandatory)]
+        [ValidateSet('Import', 'Export')]
+        [string] $Direction,
+        [switch] $ProjectToMetaverse,
+        [switch] $ProvisionToConnectedSystem,
+        [bool] $Enabled = $true,
+        [ValidateSet('Disconnect', 'Delete')]
+        [string] $OutboundDeprovisionAction,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'New-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function Remove-JIMApiKey {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('JIM.ApiKey')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $Force,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMApiKey' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+}
+
+function Remove-JIMCertificate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('JIM.Certificate')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $Force,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMCertificate' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+}
+
 function Remove-JIMConnectedSystem {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
@@ -700,6 +1976,106 @@ function Remove-JIMConnectedSystem {
         [switch] $PassThru
     )
     process { Invoke-HostCmdlet 'Remove-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+}
+
+function Remove-JIMExampleDataSet {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-set:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(Position = 1)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Remove-JIMExampleDataTemplate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-template:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-template' $Word $Bound })]
+        [string] $Name,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Remove-JIMMatchingRule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [int] $Id,
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMMatchingRule' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Remove-JIMPredefinedSearchCriteriaGroup {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [int] $PredefinedSearchId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $GroupId,
+        [Parameter(Position = 2)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Remove-JIMPredefinedSearchCriterion {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [int] $PredefinedSearchId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [int] $GroupId,
+        [Parameter(Mandatory, Position = 2, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $CriterionId,
+        [Parameter(Position = 3)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMPredefinedSearchCriterion' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Remove-JIMRoleMember {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role:id' $Word $Bound })]
+        [int] $RoleId,
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [guid] $MetaverseObjectId,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [switch] $Force,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMRoleMember' $PSCmdlet $PSBoundParameters 3 @('Id') }
 }
 
 function Remove-JIMRunProfile {
@@ -732,6 +2108,113 @@ function Remove-JIMRunProfile {
     process { Invoke-HostCmdlet 'Remove-JIMRunProfile' $PSCmdlet $PSBoundParameters 3 @('ConnectedSystemId', 'Id', 'Name') }
 }
 
+function Remove-JIMSchedule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('ScheduleId')]
+        [guid] $Id,
+        [Parameter(Position = 1)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMSchedule' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Remove-JIMScopingCriteriaGroup {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $SyncRuleId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $GroupId
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Remove-JIMScopingCriterion {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $SyncRuleId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [int] $GroupId,
+        [Parameter(Mandatory, Position = 2, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $CriterionId
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMScopingCriterion' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Remove-JIMSyncRule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('JIM.SyncRule')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $Force,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMSyncRule' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+}
+
+function Remove-JIMSyncRuleMapping {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $SyncRuleId,
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $MappingId,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 3 @('Id', 'TargetMetaverseAttributeName') }
+}
+
+function Remove-JIMSyncRuleMatchingRule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $SyncRuleId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [int] $Id,
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Remove-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Reset-JIMServiceSetting {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ServiceSetting')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [string] $Key,
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Reset-JIMServiceSetting' $PSCmdlet $PSBoundParameters 2 }
+}
+
 function Reset-JIMSystem {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
@@ -742,6 +2225,64 @@ function Reset-JIMSystem {
         [switch] $AcknowledgeAdministratorLockout
     )
     process { Invoke-HostCmdlet 'Reset-JIMSystem' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Search-JIMMetaverseObject {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.MetaverseObject')]
+    param(
+        [Parameter(ParameterSetName = 'List', Mandatory, Position = 0)]
+        [Parameter(ParameterSetName = 'ListAll', Mandatory, Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [string] $PredefinedSearchUri,
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [string] $Search,
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [string] $HasAttribute,
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [string] $SortBy,
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [ValidateSet('asc', 'desc')]
+        [string] $SortDirection = desc,
+        [Parameter(ParameterSetName = 'ListAll', Mandatory)]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'ListAll')]
+        [switch] $Force,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'List')]
+        [Parameter(ParameterSetName = 'ListAll')]
+        [ValidateRange(1, 100)]
+        [int] $PageSize = 100
+    )
+    process { Invoke-HostCmdlet 'Search-JIMMetaverseObject' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Set-JIMCertificate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.Certificate')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(Position = 1)]
+        [string] $Name,
+        [Parameter(Position = 2)]
+        [string] $Notes,
+        [switch] $Enable,
+        [switch] $Disable,
+        [Parameter(Position = 3)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMCertificate' $PSCmdlet $PSBoundParameters 2 }
 }
 
 function Set-JIMConnectedSystem {
@@ -769,6 +2310,183 @@ function Set-JIMConnectedSystem {
         [switch] $PassThru
     )
     process { Invoke-HostCmdlet 'Set-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+}
+
+function Set-JIMConnectedSystemContainer {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.Container')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $ContainerId,
+        [Parameter(Position = 2)]
+        [bool] $Selected,
+        [Parameter(Position = 3)]
+        [bool] $Excluded,
+        [Parameter(Position = 4)]
+        [ValidateSet('Subtree', 'OneLevel')]
+        [string] $Scope,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMConnectedSystemContainer' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function Set-JIMConnectedSystemObjectType {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ConnectedSystemObjectType')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $ObjectTypeId,
+        [Parameter(Position = 2)]
+        [bool] $Selected,
+        [Parameter(Position = 3)]
+        [bool] $RemoveContributedAttributesOnObsoletion,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMConnectedSystemObjectType' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function Set-JIMConnectedSystemPartition {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.Partition')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $ConnectedSystemId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $PartitionId,
+        [Parameter(Position = 2)]
+        [bool] $Selected,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function Set-JIMConnectedSystemPasswordSynchronisation {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.PasswordSynchronisation')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [bool] $Enabled,
+        [Alias('TargetObjectTypeId')]
+        [int] $TargetObjectType,
+        [int] $MaxRetries,
+        [timespan] $RetryBackoffBase,
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+}
+
+function Set-JIMExampleDataSet {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ExampleDataSet')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-set:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(Position = 1)]
+        [string] $Name,
+        [Parameter(Position = 2)]
+        [string] $Culture,
+        [Parameter(Position = 3)]
+        [string[]] $Values,
+        [Parameter(Position = 4)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function Set-JIMMetaverseObjectType {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.MetaverseObjectType')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type' $Word $Bound })]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [ValidateNotNullOrEmpty()]
+        [string] $NewName,
+        [ValidateNotNullOrEmpty()]
+        [string] $PluralName,
+        [string] $Icon,
+        [ValidateSet('Manual', 'WhenLastConnectorDisconnected', 'WhenAuthoritativeSourceDisconnected')]
+        [string] $DeletionRule,
+        [timespan] $DeletionGracePeriod,
+        [int[]] $DeletionTriggerConnectedSystemIds,
+        [ValidateSet('AllSourcesDisconnect', 'SpecificSourcesDisconnect')]
+        [string] $DeletionTriggerMode,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [guid] $PreviewActivityId,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+}
+
+function Set-JIMPredefinedSearch {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.PredefinedSearch')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [int] $Id,
+        [Parameter(Position = 1)]
+        [bool] $IsEnabled,
+        [Parameter(Position = 2)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMPredefinedSearch' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function Set-JIMPredefinedSearchCriteriaGroup {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.PredefinedSearchCriteriaGroup')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [int] $PredefinedSearchId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $GroupId,
+        [Parameter(Position = 2)]
+        [ValidateSet('All', 'Any')]
+        [string] $Type,
+        [Parameter(Position = 3)]
+        [int] $Position,
+        [Parameter(Position = 4)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
 }
 
 function Set-JIMRunProfile {
@@ -807,6 +2525,105 @@ function Set-JIMRunProfile {
     process { Invoke-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name') }
 }
 
+function Set-JIMScopingCriteriaGroup {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ScopingCriteriaGroup')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $SyncRuleId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $GroupId,
+        [Parameter(Position = 2)]
+        [ValidateSet('All', 'Any')]
+        [string] $Type,
+        [Parameter(Position = 3)]
+        [int] $Position,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function Set-JIMServiceSetting {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ServiceSetting')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [string] $Key,
+        [Parameter(Mandatory, Position = 1)]
+        [AllowNull()]
+        [AllowEmptyString()]
+        [string] $Value,
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMServiceSetting' $PSCmdlet $PSBoundParameters 2 }
+}
+
+function Set-JIMSyncRule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.SyncRule')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'Disable', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'Enable', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [string] $Description,
+        [Parameter(ParameterSetName = 'Enable', Mandatory)]
+        [switch] $Enable,
+        [Parameter(ParameterSetName = 'Disable', Mandatory)]
+        [switch] $Disable,
+        [bool] $ProjectToMetaverse,
+        [bool] $ProvisionToConnectedSystem,
+        [ValidateSet('Disconnect', 'RemainJoined')]
+        [string] $InboundOutOfScopeAction,
+        [ValidateSet('Disconnect', 'Delete')]
+        [string] $OutboundDeprovisionAction,
+        [bool] $EnforceState,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [guid] $PreviewActivityId,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+}
+
+function Set-JIMSyncRuleMapping {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.SyncRuleMapping')]
+    param(
+        [Parameter(Mandatory)]
+        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [int] $SyncRuleId,
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $MappingId,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [string] $Expression,
+        [ValidateSet('EvaluateAnyway', 'ContributeNoValue', 'FailMapping', 'FailObject')]
+        [string] $MissingInputBehaviour,
+        [bool] $NullIsValue,
+        [string] $InboundValueProcessing,
+        [ValidateSet('None', 'Upper', 'Lower', 'Title')]
+        [string] $CaseNormalisation,
+        [bool] $InitialExportOnly,
+        [bool] $Enabled,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Set-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 2 @('Id', 'TargetMetaverseAttributeName') }
+}
+
 function Start-JIMRunProfile {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById')]
@@ -838,6 +2655,70 @@ function Start-JIMRunProfile {
     process { Invoke-HostCmdlet 'Start-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 @() @('JIM_RUNPROFILE_ABORT_SENTINEL') }
 }
 
+function Stop-JIMConfigurationChangePreview {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Low')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $ActivityId
+    )
+    process { Invoke-HostCmdlet 'Stop-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 1 }
+}
+
+function Stop-JIMScheduleExecution {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('JIM.ScheduleExecution')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('ExecutionId')]
+        [guid] $Id,
+        [switch] $Force,
+        [switch] $PassThru
+    )
+    process { Invoke-HostCmdlet 'Stop-JIMScheduleExecution' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Stop-JIMWorkerTask {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Stop-JIMWorkerTask' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Sync-JIMMetaverseObjectPassword {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('JIM.PasswordSynchronisationResult')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(Mandatory, Position = 1)]
+        [ValidateNotNull()]
+        [securestring] $Password,
+        [Parameter(Position = 2)]
+        [ValidateSet('RequireChangeAtNextSignIn', 'ExpiresAccordingToTargetPolicy', 'NeverExpires')]
+        [string] $ExpiryBehaviour,
+        [switch] $Force
+    )
+    process { Invoke-HostCmdlet 'Sync-JIMMetaverseObjectPassword' $PSCmdlet $PSBoundParameters 3 }
+}
+
+function Test-JIMCertificate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.CertificateValidation')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $Id
+    )
+    process { Invoke-HostCmdlet 'Test-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
+}
+
 function Test-JIMConnection {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false)]
@@ -846,4 +2727,17 @@ function Test-JIMConnection {
         [switch] $Quiet
     )
     process { Invoke-HostCmdlet 'Test-JIMConnection' $PSCmdlet $PSBoundParameters 0 }
+}
+
+function Test-JIMExpression {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.ExpressionTest')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [string] $Expression,
+        [hashtable] $MvAttributes,
+        [hashtable] $CsAttributes
+    )
+    process { Invoke-HostCmdlet 'Test-JIMExpression' $PSCmdlet $PSBoundParameters 0 }
 }

@@ -21,15 +21,20 @@ pub fn has_browser() -> bool {
 }
 
 fn start(mut command: Command) -> bool {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     detach(&mut command);
     let Ok(mut child) = command.spawn() else {
         return false;
     };
     // Some openers live as long as the browser; without a wait each would stay behind as a zombie.
-    let reaper = thread::Builder::new().name("browser".into()).spawn(move || {
-        let _ = child.wait();
-    });
+    let reaper = thread::Builder::new()
+        .name("browser".into())
+        .spawn(move || {
+            let _ = child.wait();
+        });
     drop(reaper);
     true
 }
@@ -54,7 +59,9 @@ fn detach(command: &mut Command) {
 fn command(url: &Url) -> Option<Command> {
     // By full path, so that no program of that name in the current folder is taken instead.
     let root = std::env::var_os("SystemRoot")?;
-    let program = std::path::Path::new(&root).join("System32").join("rundll32.exe");
+    let program = std::path::Path::new(&root)
+        .join("System32")
+        .join("rundll32.exe");
     let mut command = Command::new(program);
     command.arg("url.dll,FileProtocolHandler").arg(url.as_str());
     Some(command)
@@ -143,7 +150,10 @@ mod tests {
                 "DISPLAY" if screen => Some(OsString::from(":0")),
                 _ => None,
             };
-            super::super::linux::command(env, &Url::parse("https://x.example/?a=1&b=$(id)").unwrap())
+            super::super::linux::command(
+                env,
+                &Url::parse("https://x.example/?a=1&b=$(id)").unwrap(),
+            )
         }
 
         #[test]
@@ -161,16 +171,28 @@ mod tests {
 
             let begin = Instant::now();
             let mut command = chosen(folder.path(), true).unwrap();
-            assert!(command.get_program().to_str().unwrap().ends_with("/firefox"));
+            assert!(
+                command
+                    .get_program()
+                    .to_str()
+                    .unwrap()
+                    .ends_with("/firefox")
+            );
             command.env("PATH", std::env::var_os("PATH").unwrap());
             assert!(start(command));
             while !seen.exists() {
-                assert!(begin.elapsed() < Duration::from_secs(4), "the opener did not run");
+                assert!(
+                    begin.elapsed() < Duration::from_secs(4),
+                    "the opener did not run"
+                );
                 thread::sleep(Duration::from_millis(10));
             }
             let argument = std::fs::read_to_string(&seen).unwrap();
             assert_eq!(argument, "https://x.example/?a=1&b=$(id)");
-            assert!(begin.elapsed() < Duration::from_secs(4), "the opener was waited for");
+            assert!(
+                begin.elapsed() < Duration::from_secs(4),
+                "the opener was waited for"
+            );
         }
 
         #[test]

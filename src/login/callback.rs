@@ -55,7 +55,15 @@ impl Page {
     }
 
     pub fn failed(why: &LoginError) -> Self {
-        Self::new(StatusCode::OK, "You are not signed in", format!("{}. {}", why.to_string().trim_end_matches('.'), why.advice()))
+        Self::new(
+            StatusCode::OK,
+            "You are not signed in",
+            format!(
+                "{}. {}",
+                why.to_string().trim_end_matches('.'),
+                why.advice()
+            ),
+        )
     }
 
     fn over() -> Self {
@@ -70,7 +78,9 @@ impl Page {
         Self::new(
             StatusCode::BAD_REQUEST,
             "This is not the expected answer",
-            format!("{why} The login in PowerShell is still waiting: finish it in the page it opened."),
+            format!(
+                "{why} The login in PowerShell is still waiting: finish it in the page it opened."
+            ),
         )
     }
 
@@ -84,7 +94,11 @@ impl Page {
 
     fn new(status: StatusCode, title: &'static str, text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { status, title, text }
+        Self {
+            status,
+            title,
+            text,
+        }
     }
 }
 
@@ -244,7 +258,11 @@ async fn handle(State(gate): State<Arc<Gate>>, method: Method, uri: Uri) -> Page
         Ok(outcome) => outcome,
         Err(why) => return Page::bogus(why),
     };
-    let good = gate.good.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let good = gate
+        .good
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     let (reply, page) = oneshot::channel();
     // Already used, nobody waits any more, or the login was stopped meanwhile: it is over.
     let delivered = good.is_some_and(|good| good.send(Arrival { outcome, reply }).is_ok());
@@ -338,7 +356,10 @@ mod tests {
 
     #[test]
     fn html_is_escaped() {
-        assert_eq!(escape("<a href=\"x\">'&"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;");
+        assert_eq!(
+            escape("<a href=\"x\">'&"),
+            "&lt;a href=&quot;x&quot;&gt;&#39;&amp;"
+        );
     }
 
     #[tokio::test]
@@ -355,7 +376,9 @@ mod tests {
         let Err(error) = Listener::bind([port]).await else {
             panic!("bound a taken port");
         };
-        assert!(matches!(error, LoginError::NoPort { first, last, .. } if first == port && last == port));
+        assert!(
+            matches!(error, LoginError::NoPort { first, last, .. } if first == port && last == port)
+        );
     }
 
     #[tokio::test]

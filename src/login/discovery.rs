@@ -37,7 +37,7 @@ pub async fn auth_config(http: &Client, base: &Url) -> Result<AuthConfig, LoginE
     let answer = send(JIM, &url, http.get(url.clone())).await?;
     if answer.status == StatusCode::SERVICE_UNAVAILABLE {
         return Err(LoginError::NotConfigured {
-            url: base.clone(),
+            url: base.clone().into(),
             detail: message(&answer.body),
         });
     }
@@ -90,7 +90,9 @@ pub(super) fn require_secure(url: &Url) -> Result<(), LoginError> {
     match url.scheme() {
         "https" => Ok(()),
         "http" if loopback => Ok(()),
-        _ => Err(LoginError::Insecure { url: url.clone() }),
+        _ => Err(LoginError::Insecure {
+            url: url.clone().into(),
+        }),
     }
 }
 
@@ -115,7 +117,10 @@ impl Answer {
             return Err(self.bad(what, url, detail));
         }
         serde_json::from_slice(&self.body).map_err(|e| {
-            let detail = format!("something that is not the expected JSON ({})", words(&e.to_string()));
+            let detail = format!(
+                "something that is not the expected JSON ({})",
+                words(&e.to_string())
+            );
             self.bad(what, url, detail)
         })
     }
@@ -123,7 +128,7 @@ impl Answer {
     pub fn bad(&self, what: &'static str, url: &Url, detail: String) -> LoginError {
         LoginError::BadAnswer {
             what,
-            url: url.clone(),
+            url: url.clone().into(),
             status: Some(self.status.as_u16()),
             detail,
         }
@@ -138,7 +143,7 @@ pub(super) async fn send(
 ) -> Result<Answer, LoginError> {
     let unreachable = |e: reqwest::Error| LoginError::Unreachable {
         what,
-        url: url.clone(),
+        url: url.clone().into(),
         cause: cause(e),
     };
     let mut response = request
@@ -227,20 +232,34 @@ mod tests {
 
     #[test]
     fn addresses_are_built_below_a_path() {
-        for base in ["https://x.example/realms/jim", "https://x.example/realms/jim/"] {
-            let url = below(&Url::parse(base).unwrap(), &[".well-known", "openid-configuration"]);
+        for base in [
+            "https://x.example/realms/jim",
+            "https://x.example/realms/jim/",
+        ] {
+            let url = below(
+                &Url::parse(base).unwrap(),
+                &[".well-known", "openid-configuration"],
+            );
             assert_eq!(
                 url.as_str(),
                 "https://x.example/realms/jim/.well-known/openid-configuration"
             );
         }
-        let url = below(&Url::parse("http://localhost:5200").unwrap(), &["api", "v1"]);
+        let url = below(
+            &Url::parse("http://localhost:5200").unwrap(),
+            &["api", "v1"],
+        );
         assert_eq!(url.as_str(), "http://localhost:5200/api/v1");
     }
 
     #[test]
     fn plain_http_is_for_this_machine_only() {
-        for good in ["https://a.example/", "http://localhost:1/", "http://127.9.0.1/", "http://[::1]/"] {
+        for good in [
+            "https://a.example/",
+            "http://localhost:1/",
+            "http://127.9.0.1/",
+            "http://[::1]/",
+        ] {
             assert!(require_secure(&Url::parse(good).unwrap()).is_ok(), "{good}");
         }
         for bad in [

@@ -11,13 +11,20 @@ const LONGEST_WORDS: usize = 500;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
     /// JIM answered 503: it runs without an identity provider.
-    #[error("single sign-on is not configured on {}{}; use -ApiKey", shown(url), after(detail))]
-    NotConfigured { url: Url, detail: Option<String> },
+    #[error(
+        "single sign-on is not configured on {}{}; use -ApiKey",
+        shown(url),
+        after(detail)
+    )]
+    NotConfigured {
+        url: Box<Url>,
+        detail: Option<String>,
+    },
 
     #[error("{what} could not be reached at {}: {cause}", shown(url))]
     Unreachable {
         what: &'static str,
-        url: Url,
+        url: Box<Url>,
         cause: String,
     },
 
@@ -25,16 +32,23 @@ pub enum LoginError {
     #[error("{what} at {} answered {}{detail}", shown(url), http(*status))]
     BadAnswer {
         what: &'static str,
-        url: Url,
+        url: Box<Url>,
         status: Option<u16>,
         detail: String,
     },
 
-    #[error("signing in over {} is refused: it is not https, and not this machine", shown(url))]
-    Insecure { url: Url },
+    #[error(
+        "signing in over {} is refused: it is not https, and not this machine",
+        shown(url)
+    )]
+    Insecure { url: Box<Url> },
 
     #[error("no port from {first} to {last} is free for the browser to come back to: {cause}")]
-    NoPort { first: u16, last: u16, cause: String },
+    NoPort {
+        first: u16,
+        last: u16,
+        cause: String,
+    },
 
     /// The provider said no, in its own words.
     #[error("the identity provider refused: {error}{}", after(description))]
@@ -170,7 +184,7 @@ mod tests {
 
     #[test]
     fn messages_show_neither_user_part_nor_query() {
-        let url = Url::parse("https://me:pass@login.example/token?key=abc#frag").unwrap();
+        let url = Box::new(Url::parse("https://me:pass@login.example/token?key=abc#frag").unwrap());
         let text = LoginError::Insecure { url }.to_string();
         assert!(text.contains("https://login.example/token"), "{text}");
         assert!(!text.contains("pass") && !text.contains("abc") && !text.contains("frag"));
@@ -185,7 +199,7 @@ mod tests {
     #[test]
     fn not_configured_says_where_why_and_what_instead() {
         let error = LoginError::NotConfigured {
-            url: Url::parse("https://jim.example/").unwrap(),
+            url: Box::new(Url::parse("https://jim.example/").unwrap()),
             detail: Some("SSO is off".into()),
         };
         assert_eq!(

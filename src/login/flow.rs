@@ -37,7 +37,11 @@ pub async fn browser_login(
     open: impl Fn(&Url) -> bool,
     tell: impl Fn(&str),
 ) -> Result<Tokens, LoginError> {
-    let login = Login { http, config, endpoints };
+    let login = Login {
+        http,
+        config,
+        endpoints,
+    };
     login.run(PORTS, options.timeout, open, tell).await
 }
 
@@ -68,8 +72,15 @@ impl Login<'_> {
                     Outcome::Code(code) => {
                         let (http, token_url) = (self.http, &self.endpoints.token);
                         let verifier = &request.verifier;
-                        token::exchange(http, self.config, token_url, &code, &redirect_uri, verifier)
-                            .await
+                        token::exchange(
+                            http,
+                            self.config,
+                            token_url,
+                            &code,
+                            &redirect_uri,
+                            verifier,
+                        )
+                        .await
                     }
                     Outcome::Refused { error, description } => {
                         Err(LoginError::Refused { error, description })
@@ -90,7 +101,7 @@ impl Login<'_> {
             // The port alone varies in it.
             LoginError::BadAnswer {
                 what: "this machine",
-                url: self.endpoints.authorization.clone(),
+                url: self.endpoints.authorization.clone().into(),
                 status: None,
                 detail: e.to_string(),
             }
@@ -123,7 +134,9 @@ fn invite(url: &Url, open: &impl Fn(&Url) -> bool, tell: &impl Fn(&str)) {
     tell("Sign in with the browser. If it does not open, visit this address on this machine:");
     tell(url.as_str());
     if !open(url) {
-        tell("No browser was found here. Visit the address above, or stop and connect with -ApiKey.");
+        tell(
+            "No browser was found here. Visit the address above, or stop and connect with -ApiKey.",
+        );
     }
 }
 

@@ -64,4 +64,4 @@ pub struct LoginOptions {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

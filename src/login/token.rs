@@ -112,7 +112,10 @@ fn tokens(answer: &Answer, endpoint: &Url, now: SystemTime) -> Result<Tokens, Lo
     if access.is_empty() || !access.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(bad("an access token that cannot be sent in a header"));
     }
-    if granted.token_type.is_some_and(|t| !t.eq_ignore_ascii_case("bearer")) {
+    if granted
+        .token_type
+        .is_some_and(|t| !t.eq_ignore_ascii_case("bearer"))
+    {
         return Err(bad("a kind of token that is not Bearer"));
     }
     let life = match granted.expires_in {
@@ -124,7 +127,10 @@ fn tokens(answer: &Answer, endpoint: &Url, now: SystemTime) -> Result<Tokens, Lo
     let life = Duration::from_secs(life.min(LONGEST_LIFE));
     Ok(Tokens {
         access: access.into(),
-        refresh: granted.refresh_token.filter(|t| !t.is_empty()).map(Into::into),
+        refresh: granted
+            .refresh_token
+            .filter(|t| !t.is_empty())
+            .map(Into::into),
         expires_at: now + life.saturating_sub(EARLY),
     })
 }
@@ -142,7 +148,10 @@ fn refusal(answer: &Answer, endpoint: &Url, secrets: &[&SecretString]) -> LoginE
     if let Ok(denied) = serde_json::from_slice::<Denied>(&answer.body) {
         return LoginError::Refused {
             error: clean(&denied.error),
-            description: denied.error_description.map(|d| clean(&d)).filter(|d| !d.is_empty()),
+            description: denied
+                .error_description
+                .map(|d| clean(&d))
+                .filter(|d| !d.is_empty()),
         };
     }
     let text = String::from_utf8_lossy(&answer.body);
@@ -206,7 +215,10 @@ mod tests {
         assert_eq!(life(r#"{"access_token":"a"}"#), 240);
         assert_eq!(life(r#"{"access_token":"a","expires_in":5}"#), 0);
         assert_eq!(life(r#"{"access_token":"a","expires_in":-1}"#), 0);
-        assert_eq!(life(r#"{"access_token":"a","expires_in":1e300}"#), LONGEST_LIFE - 60);
+        assert_eq!(
+            life(r#"{"access_token":"a","expires_in":1e300}"#),
+            LONGEST_LIFE - 60
+        );
     }
 
     #[test]
