@@ -391,6 +391,43 @@ function Invoke-HostCmdlet {
     }
 }
 
+# Tab completion: names and ids the server knows. Never an error, never a long wait, silent when
+# there is no connection.
+function Complete-HostValue([string] $Source, [string] $Word, [System.Collections.IDictionary] $Bound) {
+    $link = (Get-HostState).Link
+    if ($null -eq $link -or $link.Dead) { return }
+    try {
+        $known = foreach ($name in 'ConnectedSystemId', 'ConnectedSystemName') {
+            if ($Bound -and $Bound.Contains($name)) { "`"$name`":" + (ConvertTo-HostJson $Bound[$name]) }
+        }
+        $queue = [System.Collections.Concurrent.BlockingCollection[string]]::new()
+        [System.Threading.Monitor]::Enter($link.Write)
+        try {
+            $link.NextId++
+            $id = [string] $link.NextId
+            $null = $link.Queues.TryAdd($id, $queue)
+        }
+        finally { [System.Threading.Monitor]::Exit($link.Write) }
+        Send-HostLine $link "{`"complete`":{`"id`":$id,`"source`":`"$Source`",`"word`":$(ConvertTo-HostJson $Word.Trim('''"'.ToCharArray())),`"arguments`":{$($known -join ',')}}}`n"
+        while ($true) {
+            $line = Receive-HostLine $link $id $queue
+            if ($null -eq $line -or $line.EndsWith(',"end":true}')) { return }
+            $message = Read-HostJson $line
+            if (-not $message.PSObject.Properties['items']) { continue }
+            foreach ($value in $message.items.values) {
+                $text = [string] $value.Text
+                if ($text -notmatch '^[\w.-]+$') { $text = "'" + $text.Replace("'", "''") + "'" }
+                [System.Management.Automation.CompletionResult]::new($text, $value.Label, 'ParameterValue', $value.Label)
+            }
+        }
+    }
+    catch { return }
+    finally {
+        $dropped = $null
+        $null = $link.Queues.TryRemove($id, [ref] $dropped)
+    }
+}
+
 function Add-JIMCertificate {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'FromFile', SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -1048,7 +1085,7 @@ function Get-JIMDeletedObject {
     param(
         [Parameter(Position = 0)]
         [ValidateSet('MVO', 'CSO')]
-        [string] $ObjectType = MVO,
+        [string] $ObjectType = 'MVO',
         [Parameter(Position = 1)]
         [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
         [int] $ConnectedSystemId,
@@ -1779,7 +1816,7 @@ function New-JIMMetaverseAttribute {
         [string] $Type,
         [Parameter(Position = 2)]
         [ValidateSet('SingleValued', 'MultiValued')]
-        [string] $AttributePlurality = SingleValued,
+        [string] $AttributePlurality = 'SingleValued',
         [Parameter(Position = 3)]
         [int[]] $ObjectTypeIds,
         [Parameter(Position = 4)]
@@ -1833,7 +1870,7 @@ function New-JIMPredefinedSearchCriteriaGroup {
         [int] $ParentGroupId,
         [Parameter(Position = 2)]
         [ValidateSet('All', 'Any')]
-        [string] $Type = All,
+        [string] $Type = 'All',
         [Parameter(Position = 3)]
         [int] $Position = 0,
         [Parameter(Position = 4)]
@@ -1884,7 +1921,7 @@ function New-JIMScopingCriteriaGroup {
         [int] $ParentGroupId,
         [Parameter(Position = 2)]
         [ValidateSet('All', 'Any')]
-        [string] $Type = All,
+        [string] $Type = 'All',
         [Parameter(Position = 3)]
         [int] $Position = 0,
         [switch] $PassThru
@@ -2248,7 +2285,7 @@ function Search-JIMMetaverseObject {
         [Parameter(ParameterSetName = 'List')]
         [Parameter(ParameterSetName = 'ListAll')]
         [ValidateSet('asc', 'desc')]
-        [string] $SortDirection = desc,
+        [string] $SortDirection = 'desc',
         [Parameter(ParameterSetName = 'ListAll', Mandatory)]
         [switch] $All,
         [Parameter(ParameterSetName = 'ListAll')]

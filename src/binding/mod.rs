@@ -136,6 +136,7 @@ fn default_value(kind: Kind, text: &str) -> Value {
     match kind {
         Kind::Int | Kind::Long => text.parse::<i64>().map_or(Value::Null, Value::from),
         Kind::Bool | Kind::Switch => Value::Bool(text.eq_ignore_ascii_case("$true") || text == "true"),
+        Kind::Strings | Kind::Ints | Kind::Guids | Kind::Objects | Kind::Array | Kind::Hashtables => Value::Array(Vec::new()),
         _ => Value::String(text.trim_matches('\'').to_owned()),
     }
 }

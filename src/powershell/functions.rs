@@ -60,9 +60,15 @@ fn parameter(parameter: &Parameter) -> String {
             quoted(source)
         ));
     }
-    let default = parameter.default.as_ref().map(|d| format!(" = {d}")).unwrap_or_default();
+    let default = parameter.default.as_ref().map(|d| format!(" = {}", literal(parameter.kind, d))).unwrap_or_default();
     lines.push(format!("[{}] ${}{default}", type_name(parameter.kind), parameter.name));
     lines.iter().map(|line| format!("        {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// A default as PowerShell text: words are quoted, numbers and expressions (`$true`, `@()`) are not.
+fn literal(kind: Kind, text: &str) -> String {
+    let is_text = matches!(kind, Kind::String) && !text.starts_with(['$', '@', '\'']);
+    if is_text { quoted(text) } else { text.to_owned() }
 }
 
 /// A `[Parameter()]` that says nothing is left out.
