@@ -90,6 +90,7 @@ impl Failure {
             status: api.and_then(ApiError::status),
             request_id: api.and_then(|e| e.request_id().map(str::to_owned)),
             retryable: api.is_some_and(ApiError::retryable),
+            retry_after: api.and_then(ApiError::retry_after).map(|wait| wait.as_secs()),
             recommendation: self.recommendation(),
             terminating: self.ends_the_command(),
         }

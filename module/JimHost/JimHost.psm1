@@ -121,6 +121,25 @@ function Read-HostJson([string] $Line) {
     foreach ($value in $reader.Invoke()) { return $value }
 }
 
+# Texts that merely look like dates come with a mark before them, or PowerShell would turn them into dates.
+function Restore-HostText($Value) {
+    if ($Value -is [string]) {
+        if ($Value.Length -and $Value[0] -eq [char] 0xE000) { return $Value.Substring(1) }
+    }
+    elseif ($Value -is [object[]]) {
+        for ($index = 0; $index -lt $Value.Length; $index++) { $Value[$index] = Restore-HostText $Value[$index] }
+        return , $Value
+    }
+    elseif ($Value -is [System.Management.Automation.PSCustomObject]) {
+        foreach ($property in $Value.PSObject.Properties) {
+            if ($property.Value -is [string] -or $property.Value -is [object[]] -or $property.Value -is [System.Management.Automation.PSCustomObject]) {
+                $property.Value = Restore-HostText $property.Value
+            }
+        }
+    }
+    return $Value
+}
+
 # A value as JSON. Dates travel in UTC, secrets in the clear: only ever over the pipe to the host.
 function ConvertTo-HostJson($Value, [int] $Depth = 0) {
     if ($null -eq $Value) { return 'null' }
@@ -349,7 +368,9 @@ function Invoke-HostCmdlet {
                         Send-HostLine $link "{`"acknowledge`":{`"id`":$id,`"messages`":$unacknowledged}}`n"
                         $unacknowledged = 0
                     }
+                    $guarded = $items.PSObject.Properties['guarded']
                     foreach ($value in $items.values) {
+                        if ($guarded) { $value = Restore-HostText $value }
                         if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSObject.TypeNames.Insert(0, $type) }
                         $Cmdlet.WriteObject($value)
                     }

@@ -119,6 +119,25 @@ function Read-HostJson([string] $Line) {
     foreach ($value in $reader.Invoke()) { return $value }
 }
 
+# Texts that merely look like dates come with a mark before them, or PowerShell would turn them into dates.
+function Restore-HostText($Value) {
+    if ($Value -is [string]) {
+        if ($Value.Length -and $Value[0] -eq [char] 0xE000) { return $Value.Substring(1) }
+    }
+    elseif ($Value -is [object[]]) {
+        for ($index = 0; $index -lt $Value.Length; $index++) { $Value[$index] = Restore-HostText $Value[$index] }
+        return , $Value
+    }
+    elseif ($Value -is [System.Management.Automation.PSCustomObject]) {
+        foreach ($property in $Value.PSObject.Properties) {
+            if ($property.Value -is [string] -or $property.Value -is [object[]] -or $property.Value -is [System.Management.Automation.PSCustomObject]) {
+                $property.Value = Restore-HostText $property.Value
+            }
+        }
+    }
+    return $Value
+}
+
 # A value as JSON. Dates travel in UTC, secrets in the clear: only ever over the pipe to the host.
 function ConvertTo-HostJson($Value, [int] $Depth = 0) {
     if ($null -eq $Value) { return 'null' }
@@ -224,7 +243,7 @@ function New-HostErrorRecord($Report) {
     $type = $script:ExceptionTypes[[string] $Report.category]
     if ($null -eq $type) { $type = [InvalidOperationException] }
     $exception = $type::new([string] $Report.message)
-    foreach ($name in 'status', 'serverMessage', 'validation', 'requestId', 'retryable') {
+    foreach ($name in 'status', 'serverMessage', 'validation', 'requestId', 'retryable', 'retryAfter') {
         $property = $Report.PSObject.Properties[$name]
         if ($property) { $exception.Data[[char]::ToUpperInvariant($name[0]) + $name.Substring(1)] = $property.Value }
     }
@@ -233,7 +252,8 @@ function New-HostErrorRecord($Report) {
         [System.Management.Automation.ErrorCategory] [string] $Report.category, $(if ($target) { $target.Value }))
     $advice = $Report.PSObject.Properties['recommendation']
     if ($advice) {
-        $record.ErrorDetails = [System.Management.Automation.ErrorDetails]::new("$($Report.message)`n$($advice.Value)")
+        # The error view shows the recommendation below the message.
+        $record.ErrorDetails = [System.Management.Automation.ErrorDetails]::new([string] $Report.message)
         $record.ErrorDetails.RecommendedAction = $advice.Value
     }
     $record
@@ -347,7 +367,9 @@ function Invoke-HostCmdlet {
                         Send-HostLine $link "{`"acknowledge`":{`"id`":$id,`"messages`":$unacknowledged}}`n"
                         $unacknowledged = 0
                     }
+                    $guarded = $items.PSObject.Properties['guarded']
                     foreach ($value in $items.values) {
+                        if ($guarded) { $value = Restore-HostText $value }
                         if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSObject.TypeNames.Insert(0, $type) }
                         $Cmdlet.WriteObject($value)
                     }
@@ -372,7 +394,16 @@ function Invoke-HostCmdlet {
                 }
                 'confirm' {
                     $question = $message.confirm
-                    $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption)
+                    try { $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption) }
+                    catch [System.Management.Automation.MethodInvocationException] {
+                        if ($_.Exception.InnerException -is [System.Management.Automation.PipelineStoppedException]) { throw }
+                        $yes = $false
+                        $failure = New-HostErrorRecord ([pscustomobject] @{
+                                code = 'JIM.CannotAsk'; category = 'InvalidOperation'; retryable = $false; target = $Name
+                                message = "$Name needs an answer, and nobody can be asked here: $($_.Exception.InnerException.Message) $($question.question)"
+                                recommendation = 'Give -Confirm:$false (or -Force, where there is one) to go on without asking.'
+                            })
+                    }
                     Send-HostLine $link "{`"answer`":{`"id`":$id,`"yes`":$(if ($yes) { 'true' } else { 'false' })}}`n"
                 }
             }

@@ -1,7 +1,6 @@
 //! What can go wrong between here and the server: closed, with stable codes, in words for people.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 

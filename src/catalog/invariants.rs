@@ -1,7 +1,19 @@
-//! What must hold for every row. Checked when the binary is built, so a test needn't repeat it.
+//! What must hold for every row. Part of `build.rs` alone: a row with a fault fails the build.
 
 use super::row::*;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
+
+/// One file of `catalog/`: an area of one product.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Area {
+    pub product: Product,
+    /// Heading of the area in the reference pages.
+    pub area: String,
+    #[serde(default)]
+    pub cmdlet: Vec<Cmdlet>,
+}
 
 /// PowerShell's approved verbs that the two products use (`Get-Verb`).
 const VERBS: &[&str] = &[

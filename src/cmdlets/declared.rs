@@ -14,6 +14,7 @@ use crate::shape;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::rc::Rc;
+use std::time::Instant;
 
 /// Page size where the user has no say; the server clamps to this anyway.
 const PAGE_SIZE: u64 = 100;
@@ -35,7 +36,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     };
     let built = built(template, &variables);
     if template.method == row::Method::Get || template.read_only {
-        let request = request_of(context, template, built, &variables);
+        let request = request_of(template, built);
         return emit_all(context, &connected, template, request, &variables).await;
     }
     change(context, &connected, template, built, &variables).await
@@ -70,7 +71,7 @@ async fn change(
             return Ok(());
         }
     }
-    let request = request_of(context, template, built, variables);
+    let request = request_of(template, built);
     let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
     if !passes && cmdlet.emit != Emit::Always {
         return Ok(());
@@ -84,7 +85,7 @@ async fn change(
         Emit::Always | Emit::PassThru => {
             let answer = match &cmdlet.refetch {
                 Some(path) => {
-                    let again = Request::new(Method::Get, variables.path(path)).about(subject(context, variables));
+                    let again = Request::new(Method::Get, variables.path(path));
                     send(context, connected, &again).await.map_err(|f| worded(context, f, variables))?
                 }
                 None => answer,
@@ -115,8 +116,9 @@ fn provide(context: &Context<'_>, variables: &mut Variables<'_>) -> Result<(), F
     Ok(())
 }
 
-fn request_of(context: &Context<'_>, template: &row::Request, built: Built, variables: &Variables<'_>) -> Request {
-    let mut request = Request::new(method(template.method), built.path).about(subject(context, variables));
+fn request_of(template: &row::Request, built: Built) -> Request {
+    // No subject: the action stands before every message about this request.
+    let mut request = Request::new(method(template.method), built.path);
     request.query = built.query;
     request.body = built.body.map(|body| Value::Object(body).to_string().into_bytes());
     request.anonymous = template.anonymous;
@@ -149,7 +151,7 @@ async fn read_current(
     variables: &Variables<'_>,
 ) -> Result<Option<Box<RawValue>>, Failure> {
     let id = current.find.as_deref().map(|v| variables.text(v)).unwrap_or_default();
-    let request = Request::new(Method::Get, variables.path(&current.path)).about(subject(context, variables));
+    let request = Request::new(Method::Get, variables.path(&current.path));
     let response = match send(context, connected, &request).await {
         Ok(response) => response,
         Err(failure) if current.must_exist => return Err(worded(context, failure, variables)),
@@ -224,7 +226,20 @@ pub async fn send(context: &Context<'_>, connected: &Connected, request: &Reques
     let output = context.output;
     output.verbose(&format!("{} {}{}", request.method, connected.url, request.path)).await;
     let observe = |event: Event| output.verbose_now(&event.to_string());
-    connected.send(request, &observe).await
+    let started = Instant::now();
+    let outcome = connected.send(request, &observe).await;
+    if output.preferences.debug {
+        // Sizes and names only: bodies may hold secrets.
+        let answer = match &outcome {
+            Ok(response) => format!("{} with {} bytes", response.status, response.body.len()),
+            Err(failure) => failure.report().code,
+        };
+        let names: Vec<&str> = request.query.iter().map(|(name, _)| name.as_str()).collect();
+        let sent = request.body.as_ref().map_or(0, Vec::len);
+        let took = started.elapsed().as_millis();
+        output.debug(&format!("{} {} (query: {}; {sent} bytes) answered {answer} in {took} ms", request.method, request.path, names.join(", "))).await;
+    }
+    outcome
 }
 
 /// "run profile 7 of connected system 1": the action without its verb.
@@ -255,7 +270,13 @@ fn added<'a>(cmdlet: &'a Cmdlet, variables: &Variables<'_>) -> Vec<shape::Added<
 
 async fn emit_answer(context: &Context<'_>, template: &row::Request, answer: &Response, variables: &Variables<'_>) -> Result<(), Failure> {
     if answer.is_empty() {
-        return Ok(());
+        if template.method != row::Method::Get || answer.status == 204 {
+            return Ok(());
+        }
+        if template.empty_text {
+            context.output.item(None, shape::value(&"")).await;
+            return Ok(());
+        }
     }
     let value: &RawValue = answer.json().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
     let items = match value.get().as_bytes().first() {

@@ -27,7 +27,7 @@ pub async fn resolve(context: &Context<'_>, variables: &mut Variables<'_>) -> Re
 async fn find(context: &Context<'_>, variables: &Variables<'_>, lookup: &Lookup, name: &str) -> Result<Value, Failure> {
     let connected = context.session.connection()?;
     let action = format!("look up {} '{name}'", lookup.noun);
-    let request = Request::new(Method::Get, variables.path(&lookup.path)).about(format!("{} '{name}'", lookup.noun));
+    let request = Request::new(Method::Get, variables.path(&lookup.path));
     let mut ids = Vec::new();
     let mut pages = declared::Pages::new(request, lookup.paging, lookup.paging == Paging::All);
     while let Some(response) = pages.next(context, &connected).await.map_err(|f| acted(f, &action, name))? {

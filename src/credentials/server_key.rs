@@ -18,10 +18,6 @@ impl ServerKey {
             None => format!("{scheme}://{host}"),
         })
     }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 impl fmt::Display for ServerKey {

@@ -131,6 +131,7 @@ impl Host {
                 self.complain(call.id, Failure::Protocol("the first message must be a hello".into())).await;
             }
             ToHost::Call(call) => self.start(call).await,
+            ToHost::Complete(complete) => self.complete(complete),
             ToHost::Answer(answer) => {
                 if let Some(running) = self.calls.borrow().get(&answer.id) {
                     let _ = running.controls.answers.send(answer.yes);
@@ -184,6 +185,16 @@ impl Host {
             output.end().await;
         });
         self.calls.borrow_mut().insert(id, Running { task: task.abort_handle(), controls });
+    }
+
+    /// Not among the calls: it can't be cancelled, it ends by itself soon.
+    fn complete(&self, complete: protocol::Complete) {
+        let (output, _controls) = Output::new(complete.id, Preferences::default(), self.lines.clone());
+        let session = Rc::clone(&self.session);
+        tokio::task::spawn_local(async move {
+            cmdlets::complete(&session, &complete, &output).await;
+            output.end().await;
+        });
     }
 
     async fn say(&self, id: u64, message: Message<'_>) {

@@ -67,7 +67,8 @@ impl Output {
             if let Ok(permit) = self.credit.acquire().await {
                 permit.forget();
             }
-            self.send(Message::Items(Items { type_name, values: now })).await;
+            let guarded = now.iter().any(|value| value.get().contains(crate::shape::GUARD));
+            self.send(Message::Items(Items { type_name, guarded, values: now })).await;
             rest = later;
         }
     }

@@ -54,9 +54,11 @@ fn parameter(parameter: &Parameter) -> String {
         lines.push(format!("[Alias({})]", names.join(", ")));
     }
     lines.extend(validation(parameter));
-    if let Some(source) = parameter.completes.as_deref() {
+    // "file" is what PowerShell offers anyway.
+    if let Some(source) = parameter.completes.as_deref().filter(|s| *s != "file") {
         lines.push(format!(
-            "[ArgumentCompleter({{ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue {} $Word $Bound }})]",
+            // The engine runs it outside the module: word and bound parameters are its third and fifth argument.
+            "[ArgumentCompleter({{ & (Get-Module JimHost) {{ Complete-HostValue @args }} {} $args[2] $args[4] }})]",
             quoted(source)
         ));
     }

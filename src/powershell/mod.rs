@@ -44,6 +44,11 @@ fn module(rows: &[Row]) -> String {
     format!("{HEADER}$script:ModuleVersion = '{version}'\n{BRIDGE}\n{}", functions.join("\n"))
 }
 
+/// Views that fit no cmdlet.
+pub fn faults() -> Vec<String> {
+    views::faults(&catalog::all().collect::<Vec<_>>())
+}
+
 /// Writes all files below `root`.
 pub fn write(root: &Path) -> io::Result<()> {
     for file in files() {

@@ -99,16 +99,6 @@ pub enum SandboxError {
     Serve(std::io::Error),
 }
 
-impl SandboxError {
-    /// The stable code of this error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Listen { .. } => "SandboxListen",
-            Self::Serve(_) => "SandboxServe",
-        }
-    }
-}
-
 /// Serves until the future is dropped; `ready` hears the address that was bound.
 ///
 /// Connections that are open when the future is dropped end with their runtime.

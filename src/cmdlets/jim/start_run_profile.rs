@@ -37,7 +37,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     );
     let about = context.action(&variables);
     let subject = about.split_once(' ').map_or(about.as_str(), |(_, rest)| rest).to_owned();
-    let request = Request::new(Method::Post, path).about(&*subject);
+    let request = Request::new(Method::Post, path);
     let answer = send(context, &connected, &request).await.map_err(|f| worded(context, f, &variables))?;
     let unreadable = |e| worded(context, Failure::Request { error: Box::new(e) }, &variables);
     let raw: &RawValue = answer.json().map_err(unreadable)?;
