@@ -245,7 +245,7 @@ function New-HostErrorRecord($Report) {
     $type = $script:ExceptionTypes[[string] $Report.category]
     if ($null -eq $type) { $type = [InvalidOperationException] }
     $exception = $type::new([string] $Report.message)
-    foreach ($name in 'status', 'serverMessage', 'validation', 'requestId', 'retryable') {
+    foreach ($name in 'status', 'serverMessage', 'validation', 'requestId', 'retryable', 'retryAfter') {
         $property = $Report.PSObject.Properties[$name]
         if ($property) { $exception.Data[[char]::ToUpperInvariant($name[0]) + $name.Substring(1)] = $property.Value }
     }
@@ -254,7 +254,8 @@ function New-HostErrorRecord($Report) {
         [System.Management.Automation.ErrorCategory] [string] $Report.category, $(if ($target) { $target.Value }))
     $advice = $Report.PSObject.Properties['recommendation']
     if ($advice) {
-        $record.ErrorDetails = [System.Management.Automation.ErrorDetails]::new("$($Report.message)`n$($advice.Value)")
+        # The error view shows the recommendation below the message.
+        $record.ErrorDetails = [System.Management.Automation.ErrorDetails]::new([string] $Report.message)
         $record.ErrorDetails.RecommendedAction = $advice.Value
     }
     $record
@@ -395,7 +396,16 @@ function Invoke-HostCmdlet {
                 }
                 'confirm' {
                     $question = $message.confirm
-                    $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption)
+                    try { $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption) }
+                    catch [System.Management.Automation.MethodInvocationException] {
+                        if ($_.Exception.InnerException -is [System.Management.Automation.PipelineStoppedException]) { throw }
+                        $yes = $false
+                        $failure = New-HostErrorRecord ([pscustomobject] @{
+                                code = 'JIM.CannotAsk'; category = 'InvalidOperation'; retryable = $false; target = $Name
+                                message = "$Name needs an answer, and nobody can be asked here: $($_.Exception.InnerException.Message) $($question.question)"
+                                recommendation = 'Give -Confirm:$false (or -Force, where there is one) to go on without asking.'
+                            })
+                    }
                     Send-HostLine $link "{`"answer`":{`"id`":$id,`"yes`":$(if ($yes) { 'true' } else { 'false' })}}`n"
                 }
             }
@@ -477,10 +487,10 @@ function Add-JIMMetaverseObjectTypeAttribute {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
         [int] $AttributeId,
         [Parameter(Mandatory, Position = 1)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $ObjectTypeId,
         [Parameter(Position = 2)]
         [ValidateNotNullOrEmpty()]
@@ -495,7 +505,7 @@ function Add-JIMRoleMember {
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
     param(
         [Parameter(Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'role:id' $args[2] $args[4] })]
         [int] $RoleId,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -513,7 +523,7 @@ function Clear-JIMConnectedSystem {
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -537,7 +547,6 @@ function Connect-JIM {
         [Parameter(ParameterSetName = 'Interactive')]
         [switch] $Interactive,
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'file' $Word $Bound })]
         [string] $KeyFile,
         [Parameter(ParameterSetName = 'Interactive')]
         [switch] $Force,
@@ -547,7 +556,6 @@ function Connect-JIM {
         [int] $TimeoutSeconds = 300,
         [switch] $SkipCertificateCheck,
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'file' $Word $Bound })]
         [string] $CertificateFile,
         [ValidateRange(1, [int]::MaxValue)]
         [int] $RequestTimeoutSeconds = 100,
@@ -634,7 +642,7 @@ function Get-JIMActivity {
         [Parameter(ParameterSetName = 'List')]
         [datetime] $CreatedTo,
         [Parameter(ParameterSetName = 'List')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string[]] $ConnectedSystem,
         [Parameter(ParameterSetName = 'List')]
         [string[]] $RunProfile,
@@ -794,11 +802,11 @@ function Get-JIMConnectedSystem {
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'DeletionPreview', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ObjectTypes', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'List')]
         [SupportsWildcards()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $Name,
         [Parameter(ParameterSetName = 'ObjectTypes', Mandatory)]
         [switch] $ObjectTypes,
@@ -815,7 +823,7 @@ function Get-JIMConnectedSystemCapability {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
     process { Invoke-HostCmdlet 'Get-JIMConnectedSystemCapability' $PSCmdlet $PSBoundParameters 0 }
@@ -828,7 +836,7 @@ function Get-JIMConnectedSystemDeletionPreview {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
     process { Invoke-HostCmdlet 'Get-JIMConnectedSystemDeletionPreview' $PSCmdlet $PSBoundParameters 0 }
@@ -842,7 +850,7 @@ function Get-JIMConnectedSystemDirectoryServer {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
     process { Invoke-HostCmdlet 'Get-JIMConnectedSystemDirectoryServer' $PSCmdlet $PSBoundParameters 0 }
@@ -859,7 +867,7 @@ function Get-JIMConnectedSystemObject {
         [Parameter(ParameterSetName = 'Count', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'List', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ListAll', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'AttributeValues', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'AttributeValuesAll', Mandatory, ValueFromPipelineByPropertyName)]
@@ -923,7 +931,7 @@ function Get-JIMConnectedSystemObjectAttributeValue {
     param(
         [Parameter(ParameterSetName = 'All', Mandatory)]
         [Parameter(ParameterSetName = 'Page', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'All', Mandatory)]
         [Parameter(ParameterSetName = 'Page', Mandatory)]
@@ -956,7 +964,7 @@ function Get-JIMConnectedSystemObjectChangeHistory {
     [OutputType('JIM.ObjectChange')]
     param(
         [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
         [guid] $Id,
@@ -982,7 +990,7 @@ function Get-JIMConnectedSystemPartition {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
     process { Invoke-HostCmdlet 'Get-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 0 }
@@ -994,7 +1002,7 @@ function Get-JIMConnectedSystemPasswordPolicy {
     [OutputType('JIM.PasswordPolicy')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
@@ -1008,7 +1016,7 @@ function Get-JIMConnectedSystemPasswordSynchronisation {
     [OutputType('JIM.PasswordSynchronisation')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
@@ -1022,7 +1030,7 @@ function Get-JIMConnectedSystemUnresolvedReferenceCount {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
     process { Invoke-HostCmdlet 'Get-JIMConnectedSystemUnresolvedReferenceCount' $PSCmdlet $PSBoundParameters 0 }
@@ -1044,11 +1052,11 @@ function Get-JIMConnectorDefinition {
     [OutputType('JIM.ConnectorDefinition')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipeline, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connector-definition:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connector-definition:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connector-definition' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connector-definition' $args[2] $args[4] })]
         [string] $Name
     )
     process { Invoke-HostCmdlet 'Get-JIMConnectorDefinition' $PSCmdlet $PSBoundParameters 0 }
@@ -1064,23 +1072,23 @@ function Get-JIMDataFlow {
         [ValidateSet('Import', 'Export')]
         [string] $Direction,
         [Parameter(ParameterSetName = 'List', ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByConnectedSystemName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(ParameterSetName = 'List', ValueFromPipeline)]
         [PSCustomObject] $InputObject,
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
         [Parameter(ParameterSetName = 'List')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $MetaverseObjectTypeId,
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
         [Parameter(ParameterSetName = 'List')]
         [int] $ConnectedSystemObjectTypeId,
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
         [Parameter(ParameterSetName = 'List')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
         [int] $MetaverseAttributeId,
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
         [Parameter(ParameterSetName = 'List')]
@@ -1108,10 +1116,10 @@ function Get-JIMDeletedObject {
         [ValidateSet('MVO', 'CSO')]
         [string] $ObjectType = 'MVO',
         [Parameter(Position = 1)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(Position = 2)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $MetaverseObjectTypeId,
         [Parameter(Position = 3)]
         [string] $Search,
@@ -1135,7 +1143,7 @@ function Get-JIMExampleDataSet {
     [OutputType('JIM.ExampleDataSet')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-set:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-set:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'List')]
         [ValidateRange(1, [int]::MaxValue)]
@@ -1157,11 +1165,11 @@ function Get-JIMExampleDataTemplate {
     [OutputType('JIM.ExampleDataTemplate')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-template:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-template' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template' $args[2] $args[4] })]
         [string] $Name,
         [Parameter(ParameterSetName = 'List')]
         [ValidateRange(1, [int]::MaxValue)]
@@ -1214,10 +1222,10 @@ function Get-JIMHistoryCount {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName
     )
     process { Invoke-HostCmdlet 'Get-JIMHistoryCount' $PSCmdlet $PSBoundParameters 0 }
@@ -1264,7 +1272,7 @@ function Get-JIMMatchingRule {
     [OutputType('JIM.MatchingRule')]
     param(
         [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByObjectType', Mandatory, ValueFromPipelineByPropertyName)]
         [int] $ObjectTypeId,
@@ -1280,11 +1288,11 @@ function Get-JIMMetaverseAttribute {
     [OutputType('JIM.MetaverseAttribute')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute' $args[2] $args[4] })]
         [string] $Name,
         [Parameter(ParameterSetName = 'List')]
         [ValidateRange(1, [int]::MaxValue)]
@@ -1306,7 +1314,7 @@ function Get-JIMMetaverseAttributeDeletionPreview {
     [OutputType('JIM.MetaverseAttributeDeletionPreview')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
@@ -1320,10 +1328,10 @@ function Get-JIMMetaverseAttributePriority {
     [OutputType('JIM.MetaverseAttributePriority')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
         [int] $AttributeId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $ObjectTypeId
     )
     process { Invoke-HostCmdlet 'Get-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 0 }
@@ -1339,13 +1347,13 @@ function Get-JIMMetaverseObject {
         [Parameter(ParameterSetName = 'Count')]
         [Parameter(ParameterSetName = 'List')]
         [Parameter(ParameterSetName = 'ListAll')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $ObjectTypeId,
         [Parameter(ParameterSetName = 'Count')]
         [Parameter(ParameterSetName = 'List')]
         [Parameter(ParameterSetName = 'ListAll')]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type' $args[2] $args[4] })]
         [string] $ObjectTypeName,
         [Parameter(ParameterSetName = 'Count')]
         [Parameter(ParameterSetName = 'List')]
@@ -1356,7 +1364,7 @@ function Get-JIMMetaverseObject {
         [Parameter(ParameterSetName = 'List')]
         [Parameter(ParameterSetName = 'ListAll')]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute' $args[2] $args[4] })]
         [string] $AttributeName,
         [Parameter(ParameterSetName = 'Count')]
         [Parameter(ParameterSetName = 'List')]
@@ -1364,7 +1372,7 @@ function Get-JIMMetaverseObject {
         [string] $AttributeValue,
         [Parameter(ParameterSetName = 'List')]
         [Parameter(ParameterSetName = 'ListAll')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute' $args[2] $args[4] })]
         [string[]] $Attributes,
         [Parameter(ParameterSetName = 'ListAll', Mandatory)]
         [switch] $All,
@@ -1422,11 +1430,11 @@ function Get-JIMMetaverseObjectType {
     [OutputType('JIM.MetaverseObjectType')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type' $args[2] $args[4] })]
         [string] $Name,
         [switch] $IncludeChildObjects,
         [Parameter(ParameterSetName = 'List')]
@@ -1450,7 +1458,7 @@ function Get-JIMPendingDeletion {
     param(
         [Parameter(ParameterSetName = 'Count')]
         [Parameter(ParameterSetName = 'List')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $ObjectTypeId,
         [Parameter(ParameterSetName = 'List')]
         [ValidateRange(1, [int]::MaxValue)]
@@ -1478,7 +1486,7 @@ function Get-JIMPendingExport {
         [Parameter(ParameterSetName = 'Count', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'List', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ListAll', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'AttributeChanges', Mandatory)]
         [Parameter(ParameterSetName = 'AttributeChangesAll', Mandatory)]
@@ -1539,11 +1547,11 @@ function Get-JIMRole {
     [OutputType('JIM.Role')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'role:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'List')]
         [SupportsWildcards()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'role' $args[2] $args[4] })]
         [string] $Name
     )
     process { Invoke-HostCmdlet 'Get-JIMRole' $PSCmdlet $PSBoundParameters 0 }
@@ -1556,7 +1564,7 @@ function Get-JIMRoleMember {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'role:id' $args[2] $args[4] })]
         [int] $RoleId,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
@@ -1571,13 +1579,13 @@ function Get-JIMRunProfile {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [SupportsWildcards()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile' $args[2] $args[4] })]
         [string] $Name
     )
     process { Invoke-HostCmdlet 'Get-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 }
@@ -1590,7 +1598,7 @@ function Get-JIMScopingCriteria {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(Position = 1)]
         [int] $GroupId
@@ -1615,14 +1623,14 @@ function Get-JIMSyncRule {
     [OutputType('JIM.SyncRule')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByConnectedSystemId')]
         [Parameter(ParameterSetName = 'List', ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(ParameterSetName = 'List', ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -1630,7 +1638,7 @@ function Get-JIMSyncRule {
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
         [Parameter(ParameterSetName = 'List')]
         [SupportsWildcards()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule' $args[2] $args[4] })]
         [string] $Name,
         [Parameter(ParameterSetName = 'ByConnectedSystemId')]
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
@@ -1657,7 +1665,7 @@ function Get-JIMSyncRuleInitialPassword {
     [OutputType('JIM.SyncRuleInitialPassword')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
@@ -1673,7 +1681,7 @@ function Get-JIMSyncRuleMapping {
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'List', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(ParameterSetName = 'ById')]
         [int] $MappingId
@@ -1688,7 +1696,7 @@ function Get-JIMSyncRuleMatchingRule {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'BySyncRule', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(ParameterSetName = 'ById')]
         [int] $Id
@@ -1721,7 +1729,7 @@ function Import-JIMConnectedSystemHierarchy {
     [OutputType('JIM.HierarchyRefresh')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -1746,10 +1754,10 @@ function Move-JIMMetaverseAttributePriority {
     [OutputType('JIM.MetaverseAttributePriority')]
     param(
         [Parameter(Mandatory, Position = 0)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
         [int] $AttributeId,
         [Parameter(Mandatory, Position = 1)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $ObjectTypeId,
         [Parameter(Mandatory, Position = 2, ValueFromPipelineByPropertyName)]
         [int] $MappingId,
@@ -1792,11 +1800,11 @@ function New-JIMConnectedSystem {
         [string] $Name,
         [string] $Description,
         [Parameter(ParameterSetName = 'ById', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connector-definition:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connector-definition:id' $args[2] $args[4] })]
         [int] $ConnectorDefinitionId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connector-definition' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connector-definition' $args[2] $args[4] })]
         [string] $ConnectorDefinitionName,
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason,
@@ -1909,10 +1917,10 @@ function New-JIMRunProfile {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(Mandatory, Position = 0)]
         [ValidateNotNullOrEmpty()]
@@ -1936,7 +1944,7 @@ function New-JIMScopingCriteriaGroup {
     [OutputType('JIM.ScopingCriteriaGroup')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(Position = 1)]
         [int] $ParentGroupId,
@@ -1960,15 +1968,15 @@ function New-JIMSyncRule {
         [string] $Name,
         [string] $Description,
         [Parameter(ParameterSetName = 'ById', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(Mandatory)]
         [int] $ConnectedSystemObjectTypeId,
         [Parameter(Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $MetaverseObjectTypeId,
         [Parameter(Mandatory)]
         [ValidateSet('Import', 'Export')]
@@ -2025,7 +2033,7 @@ function Remove-JIMConnectedSystem {
     [OutputType('JIM.ConnectedSystemDeletion')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2041,7 +2049,7 @@ function Remove-JIMExampleDataSet {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-set:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-set:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(Position = 1)]
         [ValidateNotNullOrEmpty()]
@@ -2056,11 +2064,11 @@ function Remove-JIMExampleDataTemplate {
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-template:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-template' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template' $args[2] $args[4] })]
         [string] $Name,
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason,
@@ -2074,7 +2082,7 @@ function Remove-JIMMatchingRule {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [int] $Id,
@@ -2122,7 +2130,7 @@ function Remove-JIMRoleMember {
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'role:id' $args[2] $args[4] })]
         [int] $RoleId,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2143,20 +2151,20 @@ function Remove-JIMRunProfile {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ByIdAndProfileName', Mandatory, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [Parameter(ParameterSetName = 'ByNameAndProfileName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile:id' $args[2] $args[4] })]
         [int] $RunProfileId,
         [Parameter(ParameterSetName = 'ByIdAndProfileName', Mandatory)]
         [Parameter(ParameterSetName = 'ByNameAndProfileName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile' $args[2] $args[4] })]
         [string] $RunProfileName,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2186,7 +2194,7 @@ function Remove-JIMScopingCriteriaGroup {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2200,7 +2208,7 @@ function Remove-JIMScopingCriterion {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [int] $GroupId,
@@ -2217,7 +2225,7 @@ function Remove-JIMSyncRule {
     [OutputType('JIM.SyncRule')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2234,7 +2242,7 @@ function Remove-JIMSyncRuleMapping {
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2251,7 +2259,7 @@ function Remove-JIMSyncRuleMatchingRule {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [int] $Id,
@@ -2349,7 +2357,7 @@ function Set-JIMConnectedSystem {
     [OutputType('JIM.ConnectedSystem')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2376,7 +2384,7 @@ function Set-JIMConnectedSystemContainer {
     [OutputType('JIM.Container')]
     param(
         [Parameter(Mandatory, Position = 0)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2399,7 +2407,7 @@ function Set-JIMConnectedSystemObjectType {
     [OutputType('JIM.ConnectedSystemObjectType')]
     param(
         [Parameter(Mandatory, Position = 0)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2419,7 +2427,7 @@ function Set-JIMConnectedSystemPartition {
     [OutputType('JIM.Partition')]
     param(
         [Parameter(Mandatory, Position = 0)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2437,7 +2445,7 @@ function Set-JIMConnectedSystemPasswordSynchronisation {
     [OutputType('JIM.PasswordSynchronisation')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2458,7 +2466,7 @@ function Set-JIMExampleDataSet {
     [OutputType('JIM.ExampleDataSet')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-set:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-set:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(Position = 1)]
         [string] $Name,
@@ -2480,11 +2488,11 @@ function Set-JIMMetaverseObjectType {
     [OutputType('JIM.MetaverseObjectType')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type' $args[2] $args[4] })]
         [string] $Name,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2554,20 +2562,20 @@ function Set-JIMRunProfile {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ByIdAndProfileName', Mandatory, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [Parameter(ParameterSetName = 'ByNameAndProfileName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile:id' $args[2] $args[4] })]
         [int] $RunProfileId,
         [Parameter(ParameterSetName = 'ByIdAndProfileName', Mandatory)]
         [Parameter(ParameterSetName = 'ByNameAndProfileName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile' $args[2] $args[4] })]
         [string] $RunProfileName,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2589,7 +2597,7 @@ function Set-JIMScopingCriteriaGroup {
     [OutputType('JIM.ScopingCriteriaGroup')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2629,7 +2637,7 @@ function Set-JIMSyncRule {
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'Disable', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'Enable', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2661,7 +2669,7 @@ function Set-JIMSyncRuleMapping {
     [OutputType('JIM.SyncRuleMapping')]
     param(
         [Parameter(Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2689,20 +2697,20 @@ function Start-JIMRunProfile {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ByIdAndName', Mandatory, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [Parameter(ParameterSetName = 'ByNameAndId', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ByNameAndId', Mandatory)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile:id' $args[2] $args[4] })]
         [int] $RunProfileId,
         [Parameter(ParameterSetName = 'ByIdAndName', Mandatory)]
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile' $args[2] $args[4] })]
         [string] $RunProfileName,
         [switch] $Wait,
         [ValidateRange(1, [int]::MaxValue)]
