@@ -103,6 +103,7 @@ function Start-HostProcess {
         if (-not $process.HasExited) { $process.Kill() }
         throw "The host $path did not answer as a host. Run '$path doctor' to see why."
     }
+    $link.ReadTask = $link.Reader.ReadLineAsync()
     $hello = (Read-HostJson $greeting.Result).hello
     if ($hello.protocol -ne $script:HostProtocol) {
         $process.Kill()
@@ -176,12 +177,21 @@ function ConvertTo-HostJson($Value, [int] $Depth = 0) {
 }
 
 # What the host needs of a piped object: some properties, not all of it.
-function ConvertTo-HostInput($Value, [string[]] $Take) {
-    $parts = foreach ($name in $Take) {
-        $found = if ($Value -is [System.Collections.IDictionary]) { $Value[$name] } elseif ($property = $Value.PSObject.Properties[$name]) { $property.Value }
-        if ($null -ne $found) { "`"$name`":" + (ConvertTo-HostJson $found) }
+function ConvertTo-HostInput($Value, $Take) {
+    $isMap = $Value -is [System.Collections.IDictionary]
+    # Read once: each access to .PSObject.Properties builds the collection again. No if-expression: it would enumerate.
+    $members = $Value
+    if (-not $isMap) { $members = $Value.PSObject.Properties }
+    $json = ''
+    foreach ($name in $Take) {
+        $found = $members[$name]
+        if ($null -eq $found) { continue }
+        if (-not $isMap) { $found = $found.Value }
+        if ($null -eq $found) { continue }
+        $text = if ($found -is [long] -or $found -is [int]) { "$found" } else { ConvertTo-HostJson $found }
+        $json = if ($json) { "$json,`"$name`":$text" } else { "`"$name`":$text" }
     }
-    '{' + ($parts -join ',') + '}'
+    "{$json}"
 }
 
 function Send-HostLine($Link, [string] $Line) {
@@ -209,15 +219,16 @@ function Receive-HostLine($Link, [string] $Id, $Queue) {
         try {
             if ($Queue.TryTake([ref] $line)) { return $line }
             if ($Link.Dead) { return $null }
-            if ($null -eq $Link.ReadTask) { $Link.ReadTask = $Link.Reader.ReadLineAsync() }
+            $read = $Link.ReadTask
             # A wait ends here when the user stops the command; the read goes on for whoever comes next.
-            while (-not $Link.ReadTask.Wait(50)) { }
-            $line = $Link.ReadTask.Result
-            $Link.ReadTask = $null
+            while (-not $read.Wait(50)) { }
+            $line = $read.Result
             if ($null -eq $line) {
                 $Link.Dead = $true
                 return $null
             }
+            # The next read waits already when the next answer comes: that saves a thread's wake-up per call.
+            $Link.ReadTask = $Link.Reader.ReadLineAsync()
             $owner = $line.Substring(6, $line.IndexOf([char] ',') - 6)
             if ($owner -eq $Id) { return $line }
             $other = $null
@@ -326,11 +337,11 @@ function ConvertTo-HostArguments($Bound, $Take) {
         $name = $pair.Key
         if ($script:CommonParameters.Contains($name)) { continue }
         $value = $pair.Value
-        if ($value -is [int]) { $text = $value.ToString([cultureinfo]::InvariantCulture) }
+        if ($value -is [int]) { $text = "$value" }
         elseif ($value -is [string]) { $text = [System.Web.HttpUtility]::JavaScriptStringEncode($value, $true) }
         elseif ($name -eq 'InputObject' -and $Take) { $text = ConvertTo-HostInput $value $Take }
         else { $text = ConvertTo-HostJson $value }
-        $json += if ($json) { ",`"$name`":$text" } else { "`"$name`":$text" }
+        $json = if ($json) { "$json,`"$name`":$text" } else { "`"$name`":$text" }
     }
     $json
 }
