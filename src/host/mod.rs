@@ -103,11 +103,8 @@ impl Host {
         if hello.protocol == protocol::VERSION {
             self.greeted = true;
         }
-        let mine = HostHello {
-            protocol: protocol::VERSION,
-            version: env!("CARGO_PKG_VERSION"),
-            features: protocol::FEATURES,
-        };
+        let mine =
+            HostHello { protocol: protocol::VERSION, version: env!("CARGO_PKG_VERSION"), features: protocol::FEATURES };
         self.say(0, Message::Hello(mine)).await;
         if !self.greeted {
             let failure = Failure::ProtocolVersion { client: hello.client.clone(), theirs: hello.protocol };

@@ -91,10 +91,7 @@ impl Default for SandboxOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     #[error("the sandbox can't listen on {address}: {source}. Choose another address or port 0")]
-    Listen {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    Listen { address: SocketAddr, source: std::io::Error },
     #[error("the sandbox stopped: {0}")]
     Serve(std::io::Error),
 }
@@ -105,9 +102,6 @@ pub enum SandboxError {
 ///
 /// # Errors
 /// When the address can't be bound.
-pub async fn serve(
-    options: SandboxOptions,
-    ready: impl FnOnce(SocketAddr),
-) -> Result<(), SandboxError> {
+pub async fn serve(options: SandboxOptions, ready: impl FnOnce(SocketAddr)) -> Result<(), SandboxError> {
     front::serve(options, ready).await
 }
