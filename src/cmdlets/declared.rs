@@ -305,8 +305,23 @@ async fn emit_answer(
         Some(b'[') => serde_json::from_str(value.get()).unwrap_or_else(|_| vec![value]),
         _ => vec![value],
     };
+    check(context, template, answer, &items, variables)?;
     emit(context, template, items, variables).await;
     Ok(())
+}
+
+/// Where objects are declared, nothing else may pass for one.
+fn check(
+    context: &Context<'_>,
+    template: &row::Request,
+    answer: &Response,
+    items: &[&RawValue],
+    variables: &Variables<'_>,
+) -> Result<(), Failure> {
+    if template.output.as_deref().or(context.type_name()).is_none() {
+        return Ok(());
+    }
+    answer.objects(items).map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))
 }
 
 async fn emit(context: &Context<'_>, template: &row::Request, items: Vec<&RawValue>, variables: &Variables<'_>) {
@@ -338,6 +353,7 @@ async fn emit_all(
             if template.paging == Paging::List {
                 let page =
                     answer.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
+                check(context, template, &answer, &page.items, variables)?;
                 emit(context, template, page.items, variables).await;
                 return Ok(());
             }
@@ -366,6 +382,7 @@ async fn emit_all(
             },
         };
         let page = response.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
+        check(context, template, &response, &page.items, variables)?;
         pages.saw(&page);
         if let Some(warning) = pages.warning(&page) {
             context.output.warning(&warning).await;
