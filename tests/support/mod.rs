@@ -7,6 +7,7 @@ pub mod http;
 pub mod pwsh;
 pub mod sandbox;
 pub mod stub;
+pub mod told;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};

@@ -142,3 +142,17 @@ fn read(stream: &mut impl BufRead) -> Option<Asked> {
     stream.read_exact(&mut body).ok()?;
     Some(Asked { method, path, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
+
+/// What Connect-JIM asks a server, answered well; the key is good.
+pub fn greeting(asked: &Asked) -> Option<Told> {
+    let path = asked.path.split('?').next().unwrap_or_default();
+    match path {
+        "/api/v1/health" => Some(Told::json(200, r#"{"status":"healthy"}"#)),
+        "/api/v1/health/version" => Some(Told::json(200, r#"{"version":"0.14.0"}"#)),
+        "/api/v1/synchronisation/connected-systems" if asked.method == "GET" => Some(Told::json(
+            200,
+            r#"{"items":[],"totalCount":0,"page":1,"pageSize":1,"totalPages":0,"hasNextPage":false,"hasPreviousPage":false}"#,
+        )),
+        _ => None,
+    }
+}
