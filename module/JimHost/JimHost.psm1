@@ -245,8 +245,9 @@ function Receive-HostLine($Link, [string] $Id, $Queue) {
     }
 }
 
+# None of PowerShell's own exceptions: those bring an error record that would stand in for ours in a catch.
 $script:ExceptionTypes = @{
-    ObjectNotFound      = [System.Management.Automation.ItemNotFoundException]
+    ObjectNotFound      = [System.Collections.Generic.KeyNotFoundException]
     AuthenticationError = [UnauthorizedAccessException]
     PermissionDenied    = [UnauthorizedAccessException]
     OperationTimeout    = [TimeoutException]
@@ -561,7 +562,7 @@ function Add-JIMRoleMember {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    begin { $state = Enter-HostCmdlet 'Add-JIMRoleMember' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Add-JIMRoleMember' $PSCmdlet $PSBoundParameters 2 @('Id', 'MetaverseObjectId') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -1177,7 +1178,7 @@ function Get-JIMDataFlow {
         [SupportsWildcards()]
         [string] $SyncRuleName
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMDataFlow' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMDataFlow' $PSCmdlet $PSBoundParameters 0 @('ConnectedSystemId', 'Id') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -1663,7 +1664,7 @@ function Get-JIMRoleMember {
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMRoleMember' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMRoleMember' $PSCmdlet $PSBoundParameters 0 @('Id', 'RoleId') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -1754,7 +1755,7 @@ function Get-JIMSyncRule {
         [ValidateSet('Enabled', 'Disabled')]
         [string[]] $Status
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRule' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRule' $PSCmdlet $PSBoundParameters 0 @('ConnectedSystemId', 'Id') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2265,7 +2266,7 @@ function Remove-JIMRoleMember {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMRoleMember' $PSCmdlet $PSBoundParameters 3 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMRoleMember' $PSCmdlet $PSBoundParameters 3 @('Id', 'MetaverseObjectId') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2296,7 +2297,7 @@ function Remove-JIMRunProfile {
         [switch] $Force,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMRunProfile' $PSCmdlet $PSBoundParameters 3 @('ConnectedSystemId', 'Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMRunProfile' $PSCmdlet $PSBoundParameters 3 @('ConnectedSystemId', 'Id', 'Name', 'RunProfileId') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2381,7 +2382,7 @@ function Remove-JIMSyncRuleMapping {
         [PSCustomObject] $InputObject,
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 3 @('Id', 'TargetMetaverseAttributeName') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 3 @('Id', 'MappingId', 'TargetMetaverseAttributeName') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2733,7 +2734,7 @@ function Set-JIMRunProfile {
         [bool] $VerifyImportContentHashes,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name', 'RunProfileId') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2836,7 +2837,7 @@ function Set-JIMSyncRuleMapping {
         [bool] $Enabled,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 2 @('Id', 'TargetMetaverseAttributeName') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 2 @('Id', 'MappingId', 'TargetMetaverseAttributeName') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 

@@ -103,8 +103,9 @@ fn provide(context: &Context<'_>, variables: &mut Variables<'_>) -> Result<(), F
     for parameter in &context.row.cmdlet.parameter {
         let Some(Value::Object(object)) = context.arguments.get(&parameter.name) else { continue };
         for (variable, property) in &parameter.provides {
-            let value = object.iter().find(|(k, v)| k.eq_ignore_ascii_case(property) && !v.is_null()).map(|(_, v)| v);
-            match value {
+            // A row of a CSV file has RunProfileId where a run profile has Id.
+            let named = |name: &str| object.iter().find(|(k, v)| k.eq_ignore_ascii_case(name) && !v.is_null());
+            match named(property).or_else(|| named(variable)).map(|(_, value)| value) {
                 Some(value) => variables.set(variable, value.clone()),
                 None => {
                     return Err(Failure::InputLacks {
