@@ -3,7 +3,7 @@
 
 mod template;
 
-pub use template::{Built, Variables, built, plain};
+pub use template::{Built, Variables, built, filled, plain};
 
 use crate::catalog::row::{Cmdlet, Condition, Kind, Parameter};
 use serde_json::{Map, Value};
@@ -35,6 +35,8 @@ pub enum BindError {
     Missing { cmdlet: String, name: String },
     #[error("-{name} needs -{other} as well")]
     Apart { name: String, other: String },
+    #[error("-{name} and -{other} exclude each other: give one of them")]
+    Together { name: String, other: String },
     #[error("these parameters of {cmdlet} don't go together: {names}")]
     Ambiguous { cmdlet: String, names: String },
 }
@@ -44,10 +46,8 @@ impl Arguments {
     pub fn bind(cmdlet: &Cmdlet, set: Option<&str>, given: Map<String, Value>) -> Result<Self, BindError> {
         let mut bound = Map::with_capacity(given.len());
         for (name, value) in given {
-            let parameter = find(cmdlet, &name).ok_or_else(|| BindError::UnknownParameter {
-                cmdlet: cmdlet.name.clone(),
-                name: name.clone(),
-            })?;
+            let parameter = find(cmdlet, &name)
+                .ok_or_else(|| BindError::UnknownParameter { cmdlet: cmdlet.name.clone(), name: name.clone() })?;
             check(parameter, &value)?;
             bound.insert(parameter.name.clone(), value);
         }
@@ -61,6 +61,12 @@ impl Arguments {
                 && let Some(other) = parameter.requires.iter().find(|other| !bound.contains_key(*other))
             {
                 return Err(BindError::Apart { name: parameter.name.clone(), other: other.clone() });
+            }
+            if counts(parameter, &bound)
+                && let Some(other) =
+                    cmdlet.parameter.iter().find(|p| parameter.excludes.contains(&p.name) && counts(p, &bound))
+            {
+                return Err(BindError::Together { name: parameter.name.clone(), other: other.name.clone() });
             }
             if let Some(text) = &parameter.default
                 && !bound.contains_key(&parameter.name)
@@ -106,8 +112,14 @@ impl Arguments {
             && !condition.unbound.iter().any(|n| self.is_bound(n))
             && condition.truthy.iter().all(|n| self.is_truthy(n))
             && !condition.falsy.iter().any(|n| self.is_truthy(n))
+            && condition.pattern.iter().all(|n| self.text(n).is_some_and(|t| t.contains(['*', '?', '['])))
             && condition.equals.iter().all(|(n, v)| self.text(n).is_some_and(|t| t.eq_ignore_ascii_case(v)))
     }
+}
+
+/// Given; a switch must be on too.
+fn counts(parameter: &Parameter, bound: &Map<String, Value>) -> bool {
+    bound.get(&parameter.name).is_some_and(|value| parameter.kind != Kind::Switch || truthy(value))
 }
 
 fn truthy(value: &Value) -> bool {
@@ -136,7 +148,9 @@ fn default_value(kind: Kind, text: &str) -> Value {
     match kind {
         Kind::Int | Kind::Long => text.parse::<i64>().map_or(Value::Null, Value::from),
         Kind::Bool | Kind::Switch => Value::Bool(text.eq_ignore_ascii_case("$true") || text == "true"),
-        Kind::Strings | Kind::Ints | Kind::Guids | Kind::Objects | Kind::Array | Kind::Hashtables => Value::Array(Vec::new()),
+        Kind::Strings | Kind::Ints | Kind::Guids | Kind::Objects | Kind::Array | Kind::Hashtables => {
+            Value::Array(Vec::new())
+        }
         _ => Value::String(text.trim_matches('\'').to_owned()),
     }
 }
@@ -186,7 +200,11 @@ fn check_range(parameter: &Parameter, value: &Value) -> Result<(), BindError> {
 
 /// A value as it may be shown: secrets are not.
 fn shown(parameter: &Parameter, value: &Value) -> String {
-    if matches!(parameter.kind, Kind::Secret | Kind::SecureString) { "something else".into() } else { value.to_string() }
+    if matches!(parameter.kind, Kind::Secret | Kind::SecureString) {
+        "something else".into()
+    } else {
+        value.to_string()
+    }
 }
 
 fn fits(kind: Kind, value: &Value) -> (bool, &'static str) {
@@ -221,9 +239,7 @@ fn choose_set(cmdlet: &Cmdlet, bound: &Map<String, Value>) -> Result<String, Bin
     let all: Vec<&str> = if names.is_empty() { vec![""] } else { names.into_iter().collect() };
     let fitting: Vec<&str> = all
         .into_iter()
-        .filter(|set| {
-            cmdlet.parameter.iter().filter(|p| bound.contains_key(&p.name)).all(|p| in_set(p, set))
-        })
+        .filter(|set| cmdlet.parameter.iter().filter(|p| bound.contains_key(&p.name)).all(|p| in_set(p, set)))
         .collect();
     if fitting.is_empty() {
         let names: Vec<String> = bound.keys().map(|n| format!("-{n}")).collect();

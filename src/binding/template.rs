@@ -50,17 +50,22 @@ impl<'a> Variables<'a> {
     }
 
     fn fill(&self, template: &str, encode: impl Fn(String) -> String) -> String {
-        let mut text = String::with_capacity(template.len() + 16);
-        let mut rest = template;
-        while let Some((before, after)) = rest.split_once('{') {
-            text.push_str(before);
-            let (name, tail) = after.split_once('}').unwrap_or((after, ""));
-            text.push_str(&encode(self.text(name)));
-            rest = tail;
-        }
-        text.push_str(rest);
-        text
+        filled(template, |name| encode(self.text(name)))
     }
+}
+
+/// A text with each `{name}` replaced.
+pub fn filled(template: &str, value: impl Fn(&str) -> String) -> String {
+    let mut text = String::with_capacity(template.len() + 16);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let (name, tail) = after.split_once('}').unwrap_or((after, ""));
+        text.push_str(&value(name));
+        rest = tail;
+    }
+    text.push_str(rest);
+    text
 }
 
 /// The request of a template with these variables.
@@ -83,7 +88,15 @@ fn value_of(field: &Field, variables: &Variables<'_>) -> Option<Value> {
     if !variables.arguments.holds(&field.only) {
         return None;
     }
-    let Some(from) = &field.from else { return field.value.clone() };
+    let Some(from) = &field.from else {
+        let constant = field.value.as_ref()?;
+        let Some(list) = &field.each else { return Some(inner(constant, &|name| variables.get(name).cloned())) };
+        let items = variables.get(list).and_then(Value::as_array)?;
+        let of = |item: &Value| {
+            inner(constant, &|name| if name == list { Some(item.clone()) } else { variables.get(name).cloned() })
+        };
+        return Some(Value::Array(items.iter().map(of).collect()));
+    };
     let value = variables.get(from);
     let sent = match field.when {
         FieldWhen::Bound => value.is_some(),
@@ -93,13 +106,44 @@ fn value_of(field: &Field, variables: &Variables<'_>) -> Option<Value> {
     sent.then(|| formed(field.form, value.cloned().unwrap_or(Value::Bool(false))))
 }
 
+/// A constant with the variables in it filled in; one that nobody gave is null.
+fn inner(constant: &Value, variable: &impl Fn(&str) -> Option<Value>) -> Value {
+    match constant {
+        Value::String(text) => match text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) {
+            Some(name) => match name.split_once(" in ") {
+                Some((item, list)) => {
+                    let among = variable(list).zip(variable(item));
+                    Value::Bool(among.is_some_and(|(list, item)| list.as_array().is_some_and(|l| l.contains(&item))))
+                }
+                None => variable(name).unwrap_or_default(),
+            },
+            None => constant.clone(),
+        },
+        Value::Array(items) => items.iter().map(|i| inner(i, variable)).collect(),
+        Value::Object(fields) => fields.iter().map(|(k, v)| (k.clone(), inner(v, variable))).collect(),
+        other => other.clone(),
+    }
+}
+
 fn formed(form: Form, value: Value) -> Value {
     match (form, value) {
         (Form::List, Value::Array(values)) => Value::Array(values),
         (Form::List, value) => Value::Array(vec![value]),
         (Form::AttributeType, Value::String(text)) if text.eq_ignore_ascii_case("Integer") => Value::from("Number"),
+        (Form::TypedValues, Value::Object(settings)) => settings.into_iter().map(|(id, v)| (id, typed(v))).collect(),
         // Dates come over the wire in UTC, hashtable keys as text: JSON knows no others.
         (_, value) => value,
+    }
+}
+
+/// A setting's value under the name for its type; what already has one stays.
+fn typed(value: Value) -> Value {
+    match value {
+        Value::Object(_) => value,
+        Value::Bool(_) => serde_json::json!({ "checkboxValue": value }),
+        Value::Number(ref number) if number.is_i64() => serde_json::json!({ "intValue": value }),
+        Value::Null => serde_json::json!({ "stringValue": null }),
+        other => serde_json::json!({ "stringValue": plain(&other) }),
     }
 }
 
