@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let lookups: row::Lookups = read(&root.join("lookups.toml"))?;
     let views: row::Views = read(&root.join("views.toml"))?;
-    let mut areas: Vec<row::Area> = Vec::new();
+    let mut areas: Vec<invariants::Area> = Vec::new();
     let shared = [root.join("lookups.toml"), root.join("views.toml")];
     for file in files.iter().filter(|f| !shared.contains(f)) {
         areas.push(read(file)?);

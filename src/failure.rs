@@ -65,7 +65,9 @@ pub enum Failure {
     RunFailed { action: String, activity: String, status: String, text: String },
     #[error("{what} did not end within {seconds} s and goes on: activity {activity}.")]
     WaitTimedOut { what: String, seconds: i64, activity: String },
-    #[error("The waiting for activity {activity} was ended by the file that JIM_RUNPROFILE_ABORT_SENTINEL names: {text}")]
+    #[error(
+        "The waiting for activity {activity} was ended by the file that JIM_RUNPROFILE_ABORT_SENTINEL names: {text}"
+    )]
     WaitAborted { activity: String, text: String },
     #[error("The waiting for activity {activity} ended: {cause}")]
     WaitFailed { activity: String, cause: Box<Failure> },
@@ -93,6 +95,7 @@ impl Failure {
             status: api.and_then(ApiError::status),
             request_id: api.and_then(|e| e.request_id().map(str::to_owned)),
             retryable: api.is_some_and(ApiError::retryable),
+            retry_after: api.and_then(ApiError::retry_after).map(|wait| wait.as_secs()),
             recommendation: self.recommendation(),
             terminating: self.ends_the_command(),
         }
@@ -169,7 +172,9 @@ impl Failure {
             Self::RunFailed { activity, .. } => {
                 format!("Get-JIMActivity -Id {activity} -ExecutionItems shows what happened to each object.")
             }
-            Self::WaitTimedOut { activity, .. } | Self::WaitAborted { activity, .. } | Self::WaitFailed { activity, .. } => {
+            Self::WaitTimedOut { activity, .. }
+            | Self::WaitAborted { activity, .. }
+            | Self::WaitFailed { activity, .. } => {
                 format!("Get-JIMActivity -Id {activity} -Follow goes on watching.")
             }
             _ => self.api_error().map(|e| e.advice().into_owned()).unwrap_or_default(),

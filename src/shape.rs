@@ -19,6 +19,58 @@ const DATA_KEYED: &[&str] = &[
     "settingValues",
 ];
 
+/// Properties that hold dates, by the API's own document (`format: date-time`). PowerShell turns any
+/// text that looks like a date into one, as the official module does; ours are turned only here,
+/// and inside data-keyed maps, whose values nobody declares.
+const DATES: &[&str] = &[
+    "changeTime",
+    "completedAt",
+    "created",
+    "createdAt",
+    "cutoffDate",
+    "date",
+    "dateJoined",
+    "dateTimeValue",
+    "deletionEligibleDate",
+    "discovered",
+    "ended",
+    "executed",
+    "expiresAt",
+    "firstSeenAt",
+    "lastAttemptedAt",
+    "lastConnectorDisconnectedDate",
+    "lastExecutionCompletedAt",
+    "lastFullSynchronisation",
+    "lastModified",
+    "lastRunTime",
+    "lastUpdated",
+    "lastUsed",
+    "lastUsedAt",
+    "maxDate",
+    "minDate",
+    "mostRecentChange",
+    "newestRecordDeleted",
+    "nextRetryAt",
+    "nextRunTime",
+    "oldestRecordDeleted",
+    "queuedAt",
+    "readAt",
+    "retrievedAt",
+    "stalenessBaseline",
+    "started",
+    "startedAt",
+    "staticPasswordSetAt",
+    "timestamp",
+    "tokenExpiresAt",
+    "validFrom",
+    "validTo",
+    "when",
+];
+
+/// Stands before a text that looks like a date and is none; the bridge takes it off after
+/// PowerShell's own conversion. From the private use area: no server text starts with it.
+pub const GUARD: char = '\u{E000}';
+
 /// A property to append: name in PascalCase, value as JSON text.
 pub type Added<'a> = (&'a str, String);
 
@@ -80,11 +132,16 @@ enum Names {
     Kept,
     /// Nothing is renamed, at any depth.
     Verbatim,
+    /// The value of a property that holds dates.
+    Dates,
 }
 
 impl Names {
     fn within(self) -> Self {
-        if self == Names::Verbatim { Names::Verbatim } else { Names::Pascal }
+        match self {
+            Names::Verbatim => Names::Verbatim,
+            _ => Names::Pascal,
+        }
     }
 }
 
@@ -108,9 +165,26 @@ fn write(raw: &RawValue, added: &[Added<'_>], names: Names, out: &mut String) {
             }
             Err(_) => out.push_str(text),
         },
-        // The protocol is one object a line: the line ends that JSON allows between tokens must not travel.
+        Some(b'"') => push_text(text, names, out),
         _ => out.push_str(text),
     }
+}
+
+/// A JSON string as it stands, guarded when PowerShell would take it for a date.
+fn push_text(quoted: &str, names: Names, out: &mut String) {
+    let text = &quoted[1..];
+    let looks_like_a_date = is_date_like(text.as_bytes()) || text.starts_with("/Date(") || text.starts_with("\\/Date(");
+    out.push('"');
+    if text.starts_with(GUARD) || (looks_like_a_date && names != Names::Dates) {
+        out.push(GUARD);
+    }
+    out.push_str(text);
+}
+
+/// `2026-05-06T07…`
+fn is_date_like(text: &[u8]) -> bool {
+    text.len() > 13
+        && text.iter().zip(b"dddd-dd-ddT").all(|(c, form)| if *form == b'd' { c.is_ascii_digit() } else { c == form })
 }
 
 fn write_object(object: &Object<'_>, added: &[Added<'_>], names: Names, out: &mut String) {
@@ -130,7 +204,14 @@ fn write_object(object: &Object<'_>, added: &[Added<'_>], names: Names, out: &mu
         push_quoted(&name, out);
         out.push(':');
         let data_keyed = names == Names::Pascal && DATA_KEYED.iter().any(|n| n.eq_ignore_ascii_case(key));
-        let inner = if data_keyed && value.get().starts_with('{') { Names::Kept } else { names.within() };
+        let inner = if value.get().starts_with('"') {
+            let is_date = names == Names::Kept || DATES.iter().any(|n| n.eq_ignore_ascii_case(key));
+            if is_date { Names::Dates } else { Names::Pascal }
+        } else if data_keyed && value.get().starts_with('{') {
+            Names::Kept
+        } else {
+            names.within()
+        };
         write(value, &[], inner, out);
     }
     for (name, value) in added {
@@ -222,6 +303,22 @@ mod tests {
             shaped(r#"{"id":1,"connectedSystemId":9,"name":"x"}"#, &[("ConnectedSystemId", "3".into())]),
             r#"{"Id":1,"Name":"x","ConnectedSystemId":3}"#
         );
+    }
+
+    #[test]
+    fn text_that_looks_like_a_date_is_guarded_unless_it_is_one() {
+        assert_eq!(
+            shaped(
+                r#"{"description":"2026-05-06T07:08:09Z","created":"2026-05-06T07:08:09Z","note":"2026-05-06"}"#,
+                &[]
+            ),
+            "{\"Description\":\"\u{E000}2026-05-06T07:08:09Z\",\"Created\":\"2026-05-06T07:08:09Z\",\"Note\":\"2026-05-06\"}"
+        );
+        assert_eq!(
+            shaped(r#"{"attributes":{"hired":"2026-05-06T07:08:09Z"}}"#, &[]),
+            r#"{"Attributes":{"hired":"2026-05-06T07:08:09Z"}}"#
+        );
+        assert_eq!(shaped(r#"["2026-05-06T07:08:09Z"]"#, &[]), "[\"\u{E000}2026-05-06T07:08:09Z\"]");
     }
 
     #[test]

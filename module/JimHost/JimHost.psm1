@@ -10,6 +10,8 @@ Set-StrictMode -Version Latest
 $script:HostProtocol = 1
 # Filled at the first call, so that importing the module costs next to nothing.
 $script:JsonReader = $null
+$script:Link = $null
+$script:FreeQueues = [System.Collections.Concurrent.ConcurrentStack[System.Collections.Concurrent.BlockingCollection[string]]]::new()
 $script:CommonParameters = [System.Collections.Generic.HashSet[string]]::new([System.Management.Automation.Cmdlet]::CommonParameters, [StringComparer]::OrdinalIgnoreCase)
 $script:CommonParameters.UnionWith([System.Management.Automation.Cmdlet]::OptionalCommonParameters)
 
@@ -103,6 +105,7 @@ function Start-HostProcess {
         if (-not $process.HasExited) { $process.Kill() }
         throw "The host $path did not answer as a host. Run '$path doctor' to see why."
     }
+    $link.ReadTask = $link.Reader.ReadLineAsync()
     $hello = (Read-HostJson $greeting.Result).hello
     if ($hello.protocol -ne $script:HostProtocol) {
         $process.Kill()
@@ -119,6 +122,25 @@ function Read-HostJson([string] $Line) {
     $reader = $script:JsonReader::new()
     $reader.InputObject = $Line
     foreach ($value in $reader.Invoke()) { return $value }
+}
+
+# Texts that merely look like dates come with a mark before them, or PowerShell would turn them into dates.
+function Restore-HostText($Value) {
+    if ($Value -is [string]) {
+        if ($Value.Length -and $Value[0] -eq [char] 0xE000) { return $Value.Substring(1) }
+    }
+    elseif ($Value -is [object[]]) {
+        for ($index = 0; $index -lt $Value.Length; $index++) { $Value[$index] = Restore-HostText $Value[$index] }
+        return , $Value
+    }
+    elseif ($Value -is [System.Management.Automation.PSCustomObject]) {
+        foreach ($property in $Value.PSObject.Properties) {
+            if ($property.Value -is [string] -or $property.Value -is [object[]] -or $property.Value -is [System.Management.Automation.PSCustomObject]) {
+                $property.Value = Restore-HostText $property.Value
+            }
+        }
+    }
+    return $Value
 }
 
 # A value as JSON. Dates travel in UTC, secrets in the clear: only ever over the pipe to the host.
@@ -157,12 +179,21 @@ function ConvertTo-HostJson($Value, [int] $Depth = 0) {
 }
 
 # What the host needs of a piped object: some properties, not all of it.
-function ConvertTo-HostInput($Value, [string[]] $Take) {
-    $parts = foreach ($name in $Take) {
-        $found = if ($Value -is [System.Collections.IDictionary]) { $Value[$name] } elseif ($property = $Value.PSObject.Properties[$name]) { $property.Value }
-        if ($null -ne $found) { "`"$name`":" + (ConvertTo-HostJson $found) }
+function ConvertTo-HostInput($Value, $Take) {
+    $isMap = $Value -is [System.Collections.IDictionary]
+    # Read once: each access to .PSObject.Properties builds the collection again. No if-expression: it would enumerate.
+    $members = $Value
+    if (-not $isMap) { $members = $Value.PSObject.Properties }
+    $json = ''
+    foreach ($name in $Take) {
+        $found = $members[$name]
+        if ($null -eq $found) { continue }
+        if (-not $isMap) { $found = $found.Value }
+        if ($null -eq $found) { continue }
+        $text = if ($found -is [long] -or $found -is [int]) { "$found" } else { ConvertTo-HostJson $found }
+        $json = if ($json) { "$json,`"$name`":$text" } else { "`"$name`":$text" }
     }
-    '{' + ($parts -join ',') + '}'
+    "{$json}"
 }
 
 function Send-HostLine($Link, [string] $Line) {
@@ -190,15 +221,16 @@ function Receive-HostLine($Link, [string] $Id, $Queue) {
         try {
             if ($Queue.TryTake([ref] $line)) { return $line }
             if ($Link.Dead) { return $null }
-            if ($null -eq $Link.ReadTask) { $Link.ReadTask = $Link.Reader.ReadLineAsync() }
+            $read = $Link.ReadTask
             # A wait ends here when the user stops the command; the read goes on for whoever comes next.
-            while (-not $Link.ReadTask.Wait(50)) { }
-            $line = $Link.ReadTask.Result
-            $Link.ReadTask = $null
+            while (-not $read.Wait(50)) { }
+            $line = $read.Result
             if ($null -eq $line) {
                 $Link.Dead = $true
                 return $null
             }
+            # The next read waits already when the next answer comes: that saves a thread's wake-up per call.
+            $Link.ReadTask = $Link.Reader.ReadLineAsync()
             $owner = $line.Substring(6, $line.IndexOf([char] ',') - 6)
             if ($owner -eq $Id) { return $line }
             $other = $null
@@ -226,7 +258,7 @@ function New-HostErrorRecord($Report) {
     $type = $script:ExceptionTypes[[string] $Report.category]
     if ($null -eq $type) { $type = [InvalidOperationException] }
     $exception = $type::new([string] $Report.message)
-    foreach ($name in 'status', 'serverMessage', 'validation', 'requestId', 'retryable') {
+    foreach ($name in 'status', 'serverMessage', 'validation', 'requestId', 'retryable', 'retryAfter') {
         $property = $Report.PSObject.Properties[$name]
         if ($property) { $exception.Data[[char]::ToUpperInvariant($name[0]) + $name.Substring(1)] = $property.Value }
     }
@@ -235,7 +267,8 @@ function New-HostErrorRecord($Report) {
         [System.Management.Automation.ErrorCategory] [string] $Report.category, $(if ($target) { $target.Value }))
     $advice = $Report.PSObject.Properties['recommendation']
     if ($advice) {
-        $record.ErrorDetails = [System.Management.Automation.ErrorDetails]::new("$($Report.message)`n$($advice.Value)")
+        # The error view shows the recommendation below the message.
+        $record.ErrorDetails = [System.Management.Automation.ErrorDetails]::new([string] $Report.message)
         $record.ErrorDetails.RecommendedAction = $advice.Value
     }
     $record
@@ -252,70 +285,99 @@ function New-HostGoneRecord($Link, [string] $Name) {
         })
 }
 
-# One call, from the bound parameters to the last message. $Impact is 0 for cmdlets that change
-# nothing, else 1 to 3 as in ConfirmImpact; $Take names the properties of an input object that the
-# host needs; $Environment the variables it may see.
-function Invoke-HostCmdlet {
-    param([string] $Name, [System.Management.Automation.PSCmdlet] $Cmdlet, [System.Collections.IDictionary] $Bound, [int] $Impact, [string[]] $Take, [string[]] $Environment)
+# What holds for all items of one cmdlet in a pipeline: whose preferences count, and what the host
+# must know of them. $Impact is 0 for cmdlets that change nothing, else 1 to 3 as in ConfirmImpact;
+# $Take names the properties of an input object that the host needs; $Environment the variables it
+# may see.
+function Enter-HostCmdlet {
+    param([string] $Name, $Cmdlet, $Bound, [int] $Impact, [string[]] $Take, [string[]] $Environment)
 
     # A module's functions don't see the preferences of the script that calls them; a cmdlet does.
     $caller = $Cmdlet.SessionState.PSVariable
-    if (-not $Bound.ContainsKey('ErrorAction')) { $ErrorActionPreference = $caller.GetValue('ErrorActionPreference') }
-    if (-not $Bound.ContainsKey('WarningAction')) { $WarningPreference = $caller.GetValue('WarningPreference') }
-    if (-not $Bound.ContainsKey('Verbose')) { $VerbosePreference = $caller.GetValue('VerbosePreference') }
-    if (-not $Bound.ContainsKey('Debug')) { $DebugPreference = $caller.GetValue('DebugPreference') }
-    if (-not $Bound.ContainsKey('InformationAction')) { $InformationPreference = $caller.GetValue('InformationPreference') }
-    if (-not $Bound.ContainsKey('ProgressAction')) { $ProgressPreference = $caller.GetValue('ProgressPreference') }
-    $ask = $false
+    $state = @{
+        Name = $Name; Cmdlet = $Cmdlet; Take = $Take; Ask = $false
+        # Bound ones are in the function's scope already, which ours is inside of.
+        Error = $(if ($Bound.ContainsKey('ErrorAction')) { $ErrorActionPreference } else { $caller.GetValue('ErrorActionPreference') })
+        Warning = $(if ($Bound.ContainsKey('WarningAction')) { $WarningPreference } else { $caller.GetValue('WarningPreference') })
+        Verbose = $(if ($Bound.ContainsKey('Verbose')) { $VerbosePreference } else { $caller.GetValue('VerbosePreference') })
+        Debug = $(if ($Bound.ContainsKey('Debug')) { $DebugPreference } else { $caller.GetValue('DebugPreference') })
+        Information = $(if ($Bound.ContainsKey('InformationAction')) { $InformationPreference } else { $caller.GetValue('InformationPreference') })
+        Progress = $(if ($Bound.ContainsKey('ProgressAction')) { $ProgressPreference } else { $caller.GetValue('ProgressPreference') })
+        WhatIf = $(if ($Bound.ContainsKey('WhatIf')) { $WhatIfPreference } else { $caller.GetValue('WhatIfPreference') })
+        Confirm = $(if ($Bound.ContainsKey('Confirm')) { $ConfirmPreference } else { $caller.GetValue('ConfirmPreference') })
+    }
+    # -Force answers the question, it doesn't switch -WhatIf off.
+    if ($Impact -and -not $Bound.ContainsKey('Confirm') -and $Bound.ContainsKey('Force') -and $Bound['Force']) { $state.Confirm = 'None' }
+    $quiet = 'SilentlyContinue', 'Ignore'
+    $preferences = [System.Collections.Generic.List[string]]::new()
+    if ("$($state.Verbose)" -notin $quiet) { $preferences.Add('"verbose":true') }
+    if ("$($state.Debug)" -notin $quiet) { $preferences.Add('"debug":true') }
+    if ("$($state.Progress)" -notin $quiet) { $preferences.Add('"progress":true') }
     if ($Impact) {
-        if (-not $Bound.ContainsKey('WhatIf')) { $WhatIfPreference = $caller.GetValue('WhatIfPreference') }
-        if (-not $Bound.ContainsKey('Confirm')) {
-            $ConfirmPreference = $caller.GetValue('ConfirmPreference')
-            # -Force answers the question, it doesn't switch -WhatIf off.
-            if ($Bound.ContainsKey('Force') -and $Bound['Force']) { $ConfirmPreference = 'None' }
-        }
-        $threshold = [int] [System.Management.Automation.ConfirmImpact] $ConfirmPreference
-        $ask = $WhatIfPreference -or ($threshold -gt 0 -and $Impact -ge $threshold) -or "$VerbosePreference" -ne 'SilentlyContinue'
+        $threshold = [int] [System.Management.Automation.ConfirmImpact] $state.Confirm
+        # Verbose too: ShouldProcess says there what it is about to do.
+        $state.Ask = $state.WhatIf -or ($threshold -gt 0 -and $Impact -ge $threshold) -or "$($state.Verbose)" -notin $quiet
+        if ($state.Ask) { $preferences.Add('"ask":true') }
+        if ($state.WhatIf) { $preferences.Add('"whatIf":true') }
     }
-
-    $json = [System.Text.StringBuilder]::new(256)
-    $null = $json.Append(',"cmdlet":"').Append($Name).Append('"')
-    $set = $Cmdlet.ParameterSetName
-    if ($set -and $set -ne '__AllParameterSets') { $null = $json.Append(',"set":"').Append($set).Append('"') }
-    $separator = ',"arguments":{"'
-    foreach ($pair in $Bound.GetEnumerator()) {
-        if ($script:CommonParameters.Contains($pair.Key)) { continue }
-        $value = if ($pair.Key -eq 'InputObject' -and $Take) { ConvertTo-HostInput $pair.Value $Take } else { ConvertTo-HostJson $pair.Value }
-        $null = $json.Append($separator).Append($pair.Key).Append('":').Append($value)
-        $separator = ',"'
-    }
-    if ($separator -eq ',"') { $null = $json.Append('}') }
-    $preferences = @(
-        if ("$VerbosePreference" -notin 'SilentlyContinue', 'Ignore') { '"verbose":true' }
-        if ("$DebugPreference" -notin 'SilentlyContinue', 'Ignore') { '"debug":true' }
-        if ("$ProgressPreference" -notin 'SilentlyContinue', 'Ignore') { '"progress":true' }
-        if ($ask) { '"ask":true' }
-    ) -join ','
-    $null = $json.Append(',"preferences":{').Append($preferences).Append('}')
+    $head = ",`"cmdlet`":`"$Name`",`"preferences`":{$($preferences -join ',')}"
     if ($Environment) {
         $values = foreach ($variable in $Environment) {
             $text = [System.Environment]::GetEnvironmentVariable($variable)
             if ($text) { "`"$variable`":" + (ConvertTo-HostJson $text) }
         }
-        $null = $json.Append(',"environment":{').Append($values -join ',').Append('}')
+        $head += ",`"environment`":{$($values -join ',')}"
     }
-    $null = $json.Append("}}`n")
+    $state.Head = $head
+    $state
+}
 
-    try { $link = Get-HostLink }
-    catch {
-        $record = [System.Management.Automation.ErrorRecord]::new([InvalidOperationException]::new($_.Exception.Message), 'JIM.HostNotStarted', 'ResourceUnavailable', $Name)
-        $Cmdlet.ThrowTerminatingError($record)
+# The bound parameters as JSON members. The commonest types without a further call: it counts, per item.
+function ConvertTo-HostArguments($Bound, $Take) {
+    $json = ''
+    foreach ($pair in $Bound.GetEnumerator()) {
+        $name = $pair.Key
+        if ($script:CommonParameters.Contains($name)) { continue }
+        $value = $pair.Value
+        if ($value -is [int]) { $text = "$value" }
+        elseif ($value -is [string]) { $text = [System.Web.HttpUtility]::JavaScriptStringEncode($value, $true) }
+        elseif ($name -eq 'InputObject' -and $Take) { $text = ConvertTo-HostInput $value $Take }
+        else { $text = ConvertTo-HostJson $value }
+        $json = if ($json) { "$json,`"$name`":$text" } else { "`"$name`":$text" }
     }
-    $queue = [System.Collections.Concurrent.BlockingCollection[string]]::new()
+    $json
+}
+
+# One call, from the bound parameters to the last message.
+function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
+    $ErrorActionPreference = $State.Error
+    $WarningPreference = $State.Warning
+    $VerbosePreference = $State.Verbose
+    $DebugPreference = $State.Debug
+    $InformationPreference = $State.Information
+    $ProgressPreference = $State.Progress
+    $WhatIfPreference = $State.WhatIf
+    $ConfirmPreference = $State.Confirm
+    $Cmdlet = $State.Cmdlet
+    $Name = $State.Name
+
+    $json = $State.Head + ',"arguments":{' + (ConvertTo-HostArguments $Bound $State.Take)
+    $json += if ($Set -and $Set -ne '__AllParameterSets') { "},`"set`":`"$Set`"}}`n" } else { "}}}`n" }
+
+    $link = $script:Link
+    if ($null -eq $link -or $link.Dead) {
+        try { $link = $script:Link = Get-HostLink }
+        catch {
+            $record = [System.Management.Automation.ErrorRecord]::new([InvalidOperationException]::new($_.Exception.Message), 'JIM.HostNotStarted', 'ResourceUnavailable', $Name)
+            $Cmdlet.ThrowTerminatingError($record)
+        }
+    }
+    # Queues are used again: a call in a pipeline of thousands shouldn't cost one.
+    $queue = $null
+    if (-not $script:FreeQueues.TryPop([ref] $queue)) { $queue = [System.Collections.Concurrent.BlockingCollection[string]]::new() }
     [System.Threading.Monitor]::Enter($link.Write)
     try {
-        $link.NextId++
-        $id = [string] $link.NextId
+        $id = [string] (++$link.NextId)
         $null = $link.Queues.TryAdd($id, $queue)
         $link.Writer.Write("{`"call`":{`"id`":$id$json")
         $link.Writer.Flush()
@@ -326,6 +388,7 @@ function Invoke-HostCmdlet {
     $open = $true
     $unacknowledged = 0
     $failure = $null
+    $start = 8 + $id.Length
     try {
         while ($open) {
             $line = Receive-HostLine $link $id $queue
@@ -334,7 +397,6 @@ function Invoke-HostCmdlet {
                 $failure = New-HostGoneRecord $link $Name
                 break
             }
-            $start = 8 + $id.Length
             $kind = $line.Substring($start, $line.IndexOf([char] '"', $start) - $start)
             if ($kind -eq 'end') {
                 $open = $false
@@ -349,7 +411,9 @@ function Invoke-HostCmdlet {
                         Send-HostLine $link "{`"acknowledge`":{`"id`":$id,`"messages`":$unacknowledged}}`n"
                         $unacknowledged = 0
                     }
+                    $guarded = $items.PSObject.Properties['guarded']
                     foreach ($value in $items.values) {
+                        if ($guarded) { $value = Restore-HostText $value }
                         if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSObject.TypeNames.Insert(0, $type) }
                         $Cmdlet.WriteObject($value)
                     }
@@ -363,32 +427,43 @@ function Invoke-HostCmdlet {
                 'verbose' { $Cmdlet.WriteVerbose($message.verbose) }
                 'debug' { $Cmdlet.WriteDebug($message.debug) }
                 'information' { Microsoft.PowerShell.Utility\Write-Host $message.information }
-                'progress' {
-                    $progress = $message.progress
-                    $record = [System.Management.Automation.ProgressRecord]::new(0, $progress.activity, $progress.status)
-                    $record.PercentComplete = $progress.percent
-                    $record.SecondsRemaining = $progress.secondsRemaining
-                    if ($progress.PSObject.Properties['operation']) { $record.CurrentOperation = $progress.operation }
-                    if ($progress.completed) { $record.RecordType = 'Completed' }
-                    $Cmdlet.WriteProgress($record)
-                }
+                'progress' { Write-HostProgress $Cmdlet $message.progress }
                 'confirm' {
                     $question = $message.confirm
-                    $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption)
+                    try { $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption) }
+                    catch [System.Management.Automation.MethodInvocationException] {
+                        if ($_.Exception.InnerException -is [System.Management.Automation.PipelineStoppedException]) { throw }
+                        $yes = $false
+                        $failure = New-HostErrorRecord ([pscustomobject] @{
+                                code = 'JIM.CannotAsk'; category = 'InvalidOperation'; retryable = $false; target = $Name
+                                message = "$Name needs an answer, and nobody can be asked here: $($_.Exception.InnerException.Message) $($question.question)"
+                                recommendation = 'Give -Confirm:$false (or -Force, where there is one) to go on without asking.'
+                            })
+                    }
                     Send-HostLine $link "{`"answer`":{`"id`":$id,`"yes`":$(if ($yes) { 'true' } else { 'false' })}}`n"
                 }
             }
         }
     }
     finally {
-        # Still open: the user stopped the command, or what follows in the pipeline has enough.
         $dropped = $null
         $null = $link.Queues.TryRemove($id, [ref] $dropped)
-        if ($open -and -not $link.Dead) { Send-HostLine $link "{`"cancel`":{`"id`":$id}}`n" }
+        # Still open: the user stopped the command, or what follows in the pipeline has enough.
+        if (-not $open) { $script:FreeQueues.Push($queue) }
+        elseif (-not $link.Dead) { Send-HostLine $link "{`"cancel`":{`"id`":$id}}`n" }
     }
     if ($failure) {
         if ($failure.FullyQualifiedErrorId -eq 'JIM.HostEnded') { $Cmdlet.WriteError($failure) } else { $Cmdlet.ThrowTerminatingError($failure) }
     }
+}
+
+function Write-HostProgress($Cmdlet, $Progress) {
+    $record = [System.Management.Automation.ProgressRecord]::new(0, $Progress.activity, $Progress.status)
+    $record.PercentComplete = $Progress.percent
+    $record.SecondsRemaining = $Progress.secondsRemaining
+    if ($Progress.PSObject.Properties['operation']) { $record.CurrentOperation = $Progress.operation }
+    if ($Progress.completed) { $record.RecordType = 'Completed' }
+    $Cmdlet.WriteProgress($record)
 }
 
 # Tab completion: names and ids the server knows. Never an error, never a long wait, silent when
@@ -446,7 +521,8 @@ function Add-JIMCertificate {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Add-JIMCertificate' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Add-JIMCertificate' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Add-JIMMetaverseObjectTypeAttribute {
@@ -456,17 +532,18 @@ function Add-JIMMetaverseObjectTypeAttribute {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
         [int] $AttributeId,
         [Parameter(Mandatory, Position = 1)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $ObjectTypeId,
         [Parameter(Position = 2)]
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Add-JIMMetaverseObjectTypeAttribute' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Add-JIMMetaverseObjectTypeAttribute' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Add-JIMRoleMember {
@@ -474,7 +551,7 @@ function Add-JIMRoleMember {
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
     param(
         [Parameter(Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'role:id' $args[2] $args[4] })]
         [int] $RoleId,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -484,7 +561,8 @@ function Add-JIMRoleMember {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    process { Invoke-HostCmdlet 'Add-JIMRoleMember' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Add-JIMRoleMember' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Clear-JIMConnectedSystem {
@@ -492,14 +570,15 @@ function Clear-JIMConnectedSystem {
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
         [switch] $KeepChangeHistory,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Clear-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Clear-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Connect-JIM {
@@ -516,7 +595,6 @@ function Connect-JIM {
         [Parameter(ParameterSetName = 'Interactive')]
         [switch] $Interactive,
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'file' $Word $Bound })]
         [string] $KeyFile,
         [Parameter(ParameterSetName = 'Interactive')]
         [switch] $Force,
@@ -526,14 +604,14 @@ function Connect-JIM {
         [int] $TimeoutSeconds = 300,
         [switch] $SkipCertificateCheck,
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'file' $Word $Bound })]
         [string] $CertificateFile,
         [ValidateRange(1, [int]::MaxValue)]
         [int] $RequestTimeoutSeconds = 100,
         [ValidateRange(1, 64)]
         [int] $MaxConcurrency = 8
     )
-    process { Invoke-HostCmdlet 'Connect-JIM' $PSCmdlet $PSBoundParameters 0 @() @('JIM_URL', 'JIM_API_KEY', 'JIM_API_KEY_FILE') }
+    begin { $state = Enter-HostCmdlet 'Connect-JIM' $PSCmdlet $PSBoundParameters 0 @() @('JIM_URL', 'JIM_API_KEY', 'JIM_API_KEY_FILE') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Disable-JIMSchedule {
@@ -549,7 +627,8 @@ function Disable-JIMSchedule {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Disable-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Disable-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Disconnect-JIM {
@@ -563,7 +642,8 @@ function Disconnect-JIM {
         [switch] $All,
         [switch] $Forget
     )
-    process { Invoke-HostCmdlet 'Disconnect-JIM' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Disconnect-JIM' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Enable-JIMSchedule {
@@ -579,7 +659,8 @@ function Enable-JIMSchedule {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Enable-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Enable-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMActivity {
@@ -613,7 +694,7 @@ function Get-JIMActivity {
         [Parameter(ParameterSetName = 'List')]
         [datetime] $CreatedTo,
         [Parameter(ParameterSetName = 'List')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string[]] $ConnectedSystem,
         [Parameter(ParameterSetName = 'List')]
         [string[]] $RunProfile,
@@ -642,7 +723,8 @@ function Get-JIMActivity {
         [ValidateRange(1, [int]::MaxValue)]
         [int] $MaxPolls
     )
-    process { Invoke-HostCmdlet 'Get-JIMActivity' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMActivity' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMActivityChildren {
@@ -664,7 +746,8 @@ function Get-JIMActivityChildren {
         [Parameter(ParameterSetName = 'All')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMActivityChildren' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMActivityChildren' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMActivityStats {
@@ -676,7 +759,8 @@ function Get-JIMActivityStats {
         [Alias('ActivityId')]
         [guid] $Id
     )
-    process { Invoke-HostCmdlet 'Get-JIMActivityStats' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMActivityStats' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMApiKey {
@@ -690,7 +774,8 @@ function Get-JIMApiKey {
         [SupportsWildcards()]
         [string] $Name
     )
-    process { Invoke-HostCmdlet 'Get-JIMApiKey' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMApiKey' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMAuthConfig {
@@ -701,7 +786,8 @@ function Get-JIMAuthConfig {
         [Parameter(Position = 0)]
         [string] $Url
     )
-    process { Invoke-HostCmdlet 'Get-JIMAuthConfig' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMAuthConfig' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMCertificate {
@@ -728,7 +814,8 @@ function Get-JIMCertificate {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConfigurationChangePreview {
@@ -739,7 +826,8 @@ function Get-JIMConfigurationChangePreview {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [guid] $ActivityId
     )
-    process { Invoke-HostCmdlet 'Get-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConfigurationChangePreviewDelta {
@@ -762,7 +850,8 @@ function Get-JIMConfigurationChangePreviewDelta {
         [Parameter(ParameterSetName = 'All')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMConfigurationChangePreviewDelta' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConfigurationChangePreviewDelta' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystem {
@@ -773,18 +862,19 @@ function Get-JIMConnectedSystem {
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'DeletionPreview', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ObjectTypes', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'List')]
         [SupportsWildcards()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $Name,
         [Parameter(ParameterSetName = 'ObjectTypes', Mandatory)]
         [switch] $ObjectTypes,
         [Parameter(ParameterSetName = 'DeletionPreview', Mandatory)]
         [switch] $DeletionPreview
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemCapability {
@@ -794,10 +884,11 @@ function Get-JIMConnectedSystemCapability {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemCapability' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemCapability' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemDeletionPreview {
@@ -807,10 +898,11 @@ function Get-JIMConnectedSystemDeletionPreview {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemDeletionPreview' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemDeletionPreview' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemDirectoryServer {
@@ -821,10 +913,11 @@ function Get-JIMConnectedSystemDirectoryServer {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemDirectoryServer' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemDirectoryServer' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemObject {
@@ -838,7 +931,7 @@ function Get-JIMConnectedSystemObject {
         [Parameter(ParameterSetName = 'Count', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'List', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ListAll', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'AttributeValues', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'AttributeValuesAll', Mandatory, ValueFromPipelineByPropertyName)]
@@ -892,7 +985,8 @@ function Get-JIMConnectedSystemObject {
         [Parameter(ParameterSetName = 'ListAll')]
         [switch] $Ascending
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemObject' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObject' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemObjectAttributeValue {
@@ -902,7 +996,7 @@ function Get-JIMConnectedSystemObjectAttributeValue {
     param(
         [Parameter(ParameterSetName = 'All', Mandatory)]
         [Parameter(ParameterSetName = 'Page', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'All', Mandatory)]
         [Parameter(ParameterSetName = 'Page', Mandatory)]
@@ -926,7 +1020,8 @@ function Get-JIMConnectedSystemObjectAttributeValue {
         [Parameter(ParameterSetName = 'All')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemObjectAttributeValue' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObjectAttributeValue' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemObjectChangeHistory {
@@ -935,7 +1030,7 @@ function Get-JIMConnectedSystemObjectChangeHistory {
     [OutputType('JIM.ObjectChange')]
     param(
         [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
         [guid] $Id,
@@ -951,7 +1046,8 @@ function Get-JIMConnectedSystemObjectChangeHistory {
         [ValidateRange(1, 100)]
         [int] $PageSize = 50
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemObjectChangeHistory' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObjectChangeHistory' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemPartition {
@@ -961,10 +1057,11 @@ function Get-JIMConnectedSystemPartition {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemPasswordPolicy {
@@ -973,12 +1070,13 @@ function Get-JIMConnectedSystemPasswordPolicy {
     [OutputType('JIM.PasswordPolicy')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemPasswordPolicy' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPasswordPolicy' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemPasswordSynchronisation {
@@ -987,12 +1085,13 @@ function Get-JIMConnectedSystemPasswordSynchronisation {
     [OutputType('JIM.PasswordSynchronisation')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemUnresolvedReferenceCount {
@@ -1001,10 +1100,11 @@ function Get-JIMConnectedSystemUnresolvedReferenceCount {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemUnresolvedReferenceCount' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemUnresolvedReferenceCount' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnection {
@@ -1014,7 +1114,8 @@ function Get-JIMConnection {
     param(
         [switch] $Remembered
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnection' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnection' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectorDefinition {
@@ -1023,14 +1124,15 @@ function Get-JIMConnectorDefinition {
     [OutputType('JIM.ConnectorDefinition')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipeline, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connector-definition:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connector-definition:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connector-definition' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connector-definition' $args[2] $args[4] })]
         [string] $Name
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectorDefinition' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectorDefinition' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMDataFlow {
@@ -1043,23 +1145,23 @@ function Get-JIMDataFlow {
         [ValidateSet('Import', 'Export')]
         [string] $Direction,
         [Parameter(ParameterSetName = 'List', ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByConnectedSystemName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(ParameterSetName = 'List', ValueFromPipeline)]
         [PSCustomObject] $InputObject,
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
         [Parameter(ParameterSetName = 'List')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $MetaverseObjectTypeId,
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
         [Parameter(ParameterSetName = 'List')]
         [int] $ConnectedSystemObjectTypeId,
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
         [Parameter(ParameterSetName = 'List')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
         [int] $MetaverseAttributeId,
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
         [Parameter(ParameterSetName = 'List')]
@@ -1075,7 +1177,8 @@ function Get-JIMDataFlow {
         [SupportsWildcards()]
         [string] $SyncRuleName
     )
-    process { Invoke-HostCmdlet 'Get-JIMDataFlow' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMDataFlow' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMDeletedObject {
@@ -1087,10 +1190,10 @@ function Get-JIMDeletedObject {
         [ValidateSet('MVO', 'CSO')]
         [string] $ObjectType = 'MVO',
         [Parameter(Position = 1)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(Position = 2)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $MetaverseObjectTypeId,
         [Parameter(Position = 3)]
         [string] $Search,
@@ -1105,7 +1208,8 @@ function Get-JIMDeletedObject {
         [ValidateRange(1, 1000)]
         [int] $PageSize = 50
     )
-    process { Invoke-HostCmdlet 'Get-JIMDeletedObject' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMDeletedObject' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMExampleDataSet {
@@ -1114,7 +1218,7 @@ function Get-JIMExampleDataSet {
     [OutputType('JIM.ExampleDataSet')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-set:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-set:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'List')]
         [ValidateRange(1, [int]::MaxValue)]
@@ -1127,7 +1231,8 @@ function Get-JIMExampleDataSet {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMExampleDataTemplate {
@@ -1136,11 +1241,11 @@ function Get-JIMExampleDataTemplate {
     [OutputType('JIM.ExampleDataTemplate')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-template:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-template' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template' $args[2] $args[4] })]
         [string] $Name,
         [Parameter(ParameterSetName = 'List')]
         [ValidateRange(1, [int]::MaxValue)]
@@ -1153,7 +1258,8 @@ function Get-JIMExampleDataTemplate {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMFileSystemItem {
@@ -1166,7 +1272,8 @@ function Get-JIMFileSystemItem {
         [Parameter(ParameterSetName = 'Roots', Mandatory)]
         [switch] $Roots
     )
-    process { Invoke-HostCmdlet 'Get-JIMFileSystemItem' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMFileSystemItem' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMHealth {
@@ -1183,7 +1290,8 @@ function Get-JIMHealth {
         [Parameter(ParameterSetName = 'Live', Mandatory)]
         [switch] $Live
     )
-    process { Invoke-HostCmdlet 'Get-JIMHealth' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMHealth' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMHistoryCount {
@@ -1193,13 +1301,14 @@ function Get-JIMHistoryCount {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName
     )
-    process { Invoke-HostCmdlet 'Get-JIMHistoryCount' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMHistoryCount' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMLogEntry {
@@ -1226,7 +1335,8 @@ function Get-JIMLogEntry {
         [Parameter(ParameterSetName = 'Services', Mandatory)]
         [switch] $ListServices
     )
-    process { Invoke-HostCmdlet 'Get-JIMLogEntry' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMLogEntry' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMLogFile {
@@ -1234,7 +1344,8 @@ function Get-JIMLogFile {
     [CmdletBinding(PositionalBinding = $false)]
     [OutputType('JIM.LogFile')]
     param()
-    process { Invoke-HostCmdlet 'Get-JIMLogFile' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMLogFile' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMatchingRule {
@@ -1243,14 +1354,15 @@ function Get-JIMMatchingRule {
     [OutputType('JIM.MatchingRule')]
     param(
         [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByObjectType', Mandatory, ValueFromPipelineByPropertyName)]
         [int] $ObjectTypeId,
         [Parameter(ParameterSetName = 'ById', Mandatory)]
         [int] $Id
     )
-    process { Invoke-HostCmdlet 'Get-JIMMatchingRule' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMatchingRule' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseAttribute {
@@ -1259,11 +1371,11 @@ function Get-JIMMetaverseAttribute {
     [OutputType('JIM.MetaverseAttribute')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute' $args[2] $args[4] })]
         [string] $Name,
         [Parameter(ParameterSetName = 'List')]
         [ValidateRange(1, [int]::MaxValue)]
@@ -1276,7 +1388,8 @@ function Get-JIMMetaverseAttribute {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseAttributeDeletionPreview {
@@ -1285,12 +1398,13 @@ function Get-JIMMetaverseAttributeDeletionPreview {
     [OutputType('JIM.MetaverseAttributeDeletionPreview')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseAttributeDeletionPreview' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseAttributeDeletionPreview' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseAttributePriority {
@@ -1299,13 +1413,14 @@ function Get-JIMMetaverseAttributePriority {
     [OutputType('JIM.MetaverseAttributePriority')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
         [int] $AttributeId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $ObjectTypeId
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseObject {
@@ -1318,13 +1433,13 @@ function Get-JIMMetaverseObject {
         [Parameter(ParameterSetName = 'Count')]
         [Parameter(ParameterSetName = 'List')]
         [Parameter(ParameterSetName = 'ListAll')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $ObjectTypeId,
         [Parameter(ParameterSetName = 'Count')]
         [Parameter(ParameterSetName = 'List')]
         [Parameter(ParameterSetName = 'ListAll')]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type' $args[2] $args[4] })]
         [string] $ObjectTypeName,
         [Parameter(ParameterSetName = 'Count')]
         [Parameter(ParameterSetName = 'List')]
@@ -1335,7 +1450,7 @@ function Get-JIMMetaverseObject {
         [Parameter(ParameterSetName = 'List')]
         [Parameter(ParameterSetName = 'ListAll')]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute' $args[2] $args[4] })]
         [string] $AttributeName,
         [Parameter(ParameterSetName = 'Count')]
         [Parameter(ParameterSetName = 'List')]
@@ -1343,7 +1458,7 @@ function Get-JIMMetaverseObject {
         [string] $AttributeValue,
         [Parameter(ParameterSetName = 'List')]
         [Parameter(ParameterSetName = 'ListAll')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute' $args[2] $args[4] })]
         [string[]] $Attributes,
         [Parameter(ParameterSetName = 'ListAll', Mandatory)]
         [switch] $All,
@@ -1359,7 +1474,8 @@ function Get-JIMMetaverseObject {
         [ValidateRange(1, 100)]
         [int] $PageSize = 100
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseObject' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseObject' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseObjectChangeHistory {
@@ -1381,7 +1497,8 @@ function Get-JIMMetaverseObjectChangeHistory {
         [ValidateRange(1, 100)]
         [int] $PageSize = 50
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseObjectChangeHistory' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseObjectChangeHistory' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseObjectRole {
@@ -1392,7 +1509,8 @@ function Get-JIMMetaverseObjectRole {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [guid] $Id
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseObjectRole' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseObjectRole' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseObjectType {
@@ -1401,11 +1519,11 @@ function Get-JIMMetaverseObjectType {
     [OutputType('JIM.MetaverseObjectType')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type' $args[2] $args[4] })]
         [string] $Name,
         [switch] $IncludeChildObjects,
         [Parameter(ParameterSetName = 'List')]
@@ -1419,7 +1537,8 @@ function Get-JIMMetaverseObjectType {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMPendingDeletion {
@@ -1429,7 +1548,7 @@ function Get-JIMPendingDeletion {
     param(
         [Parameter(ParameterSetName = 'Count')]
         [Parameter(ParameterSetName = 'List')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $ObjectTypeId,
         [Parameter(ParameterSetName = 'List')]
         [ValidateRange(1, [int]::MaxValue)]
@@ -1446,7 +1565,8 @@ function Get-JIMPendingDeletion {
         [Parameter(ParameterSetName = 'Summary', Mandatory)]
         [switch] $Summary
     )
-    process { Invoke-HostCmdlet 'Get-JIMPendingDeletion' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMPendingDeletion' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMPendingExport {
@@ -1457,7 +1577,7 @@ function Get-JIMPendingExport {
         [Parameter(ParameterSetName = 'Count', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'List', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ListAll', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'AttributeChanges', Mandatory)]
         [Parameter(ParameterSetName = 'AttributeChangesAll', Mandatory)]
@@ -1497,7 +1617,8 @@ function Get-JIMPendingExport {
         [ValidateSet('Pending', 'ExportNotConfirmed', 'Executing', 'Failed', 'Exported')]
         [string] $Status
     )
-    process { Invoke-HostCmdlet 'Get-JIMPendingExport' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMPendingExport' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMPredefinedSearchCriteriaGroup {
@@ -1509,7 +1630,8 @@ function Get-JIMPredefinedSearchCriteriaGroup {
         [Alias('Id')]
         [int] $PredefinedSearchId
     )
-    process { Invoke-HostCmdlet 'Get-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMRole {
@@ -1518,14 +1640,15 @@ function Get-JIMRole {
     [OutputType('JIM.Role')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'role:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'List')]
         [SupportsWildcards()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'role' $args[2] $args[4] })]
         [string] $Name
     )
-    process { Invoke-HostCmdlet 'Get-JIMRole' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMRole' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMRoleMember {
@@ -1535,12 +1658,13 @@ function Get-JIMRoleMember {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'role:id' $args[2] $args[4] })]
         [int] $RoleId,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    process { Invoke-HostCmdlet 'Get-JIMRoleMember' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMRoleMember' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMRunProfile {
@@ -1550,16 +1674,17 @@ function Get-JIMRunProfile {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [SupportsWildcards()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile' $args[2] $args[4] })]
         [string] $Name
     )
-    process { Invoke-HostCmdlet 'Get-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMScopingCriteria {
@@ -1569,12 +1694,13 @@ function Get-JIMScopingCriteria {
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(Position = 1)]
         [int] $GroupId
     )
-    process { Invoke-HostCmdlet 'Get-JIMScopingCriteria' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMScopingCriteria' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMServiceSetting {
@@ -1585,7 +1711,8 @@ function Get-JIMServiceSetting {
         [Parameter(ParameterSetName = 'ByKey', Mandatory, Position = 0)]
         [string] $Key
     )
-    process { Invoke-HostCmdlet 'Get-JIMServiceSetting' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMServiceSetting' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMSyncRule {
@@ -1594,14 +1721,14 @@ function Get-JIMSyncRule {
     [OutputType('JIM.SyncRule')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByConnectedSystemId')]
         [Parameter(ParameterSetName = 'List', ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(ParameterSetName = 'List', ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -1609,7 +1736,7 @@ function Get-JIMSyncRule {
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
         [Parameter(ParameterSetName = 'List')]
         [SupportsWildcards()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule' $args[2] $args[4] })]
         [string] $Name,
         [Parameter(ParameterSetName = 'ByConnectedSystemId')]
         [Parameter(ParameterSetName = 'ByConnectedSystemName')]
@@ -1627,7 +1754,8 @@ function Get-JIMSyncRule {
         [ValidateSet('Enabled', 'Disabled')]
         [string[]] $Status
     )
-    process { Invoke-HostCmdlet 'Get-JIMSyncRule' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRule' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMSyncRuleInitialPassword {
@@ -1636,12 +1764,13 @@ function Get-JIMSyncRuleInitialPassword {
     [OutputType('JIM.SyncRuleInitialPassword')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    process { Invoke-HostCmdlet 'Get-JIMSyncRuleInitialPassword' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRuleInitialPassword' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMSyncRuleMapping {
@@ -1652,12 +1781,13 @@ function Get-JIMSyncRuleMapping {
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'List', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(ParameterSetName = 'ById')]
         [int] $MappingId
     )
-    process { Invoke-HostCmdlet 'Get-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMSyncRuleMatchingRule {
@@ -1667,12 +1797,13 @@ function Get-JIMSyncRuleMatchingRule {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'BySyncRule', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(ParameterSetName = 'ById')]
         [int] $Id
     )
-    process { Invoke-HostCmdlet 'Get-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMUserInfo {
@@ -1680,7 +1811,8 @@ function Get-JIMUserInfo {
     [CmdletBinding(PositionalBinding = $false)]
     [OutputType('JIM.UserInfo')]
     param()
-    process { Invoke-HostCmdlet 'Get-JIMUserInfo' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMUserInfo' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMVersion {
@@ -1691,7 +1823,8 @@ function Get-JIMVersion {
         [Parameter(Position = 0)]
         [string] $Url
     )
-    process { Invoke-HostCmdlet 'Get-JIMVersion' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMVersion' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Import-JIMConnectedSystemHierarchy {
@@ -1700,13 +1833,14 @@ function Import-JIMConnectedSystemHierarchy {
     [OutputType('JIM.HierarchyRefresh')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Import-JIMConnectedSystemHierarchy' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Import-JIMConnectedSystemHierarchy' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Invoke-JIMHistoryCleanup {
@@ -1716,7 +1850,8 @@ function Invoke-JIMHistoryCleanup {
     param(
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Invoke-JIMHistoryCleanup' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Invoke-JIMHistoryCleanup' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Move-JIMMetaverseAttributePriority {
@@ -1725,10 +1860,10 @@ function Move-JIMMetaverseAttributePriority {
     [OutputType('JIM.MetaverseAttributePriority')]
     param(
         [Parameter(Mandatory, Position = 0)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-attribute:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
         [int] $AttributeId,
         [Parameter(Mandatory, Position = 1)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $ObjectTypeId,
         [Parameter(Mandatory, Position = 2, ValueFromPipelineByPropertyName)]
         [int] $MappingId,
@@ -1737,7 +1872,8 @@ function Move-JIMMetaverseAttributePriority {
         [switch] $NullIsValue,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Move-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Move-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMApiKey {
@@ -1758,7 +1894,8 @@ function New-JIMApiKey {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMApiKey' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMApiKey' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMConnectedSystem {
@@ -1771,17 +1908,18 @@ function New-JIMConnectedSystem {
         [string] $Name,
         [string] $Description,
         [Parameter(ParameterSetName = 'ById', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connector-definition:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connector-definition:id' $args[2] $args[4] })]
         [int] $ConnectorDefinitionId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connector-definition' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connector-definition' $args[2] $args[4] })]
         [string] $ConnectorDefinitionName,
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMExampleDataSet {
@@ -1800,7 +1938,8 @@ function New-JIMExampleDataSet {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMMetaverseAttribute {
@@ -1823,7 +1962,8 @@ function New-JIMMetaverseAttribute {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    process { Invoke-HostCmdlet 'New-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMMetaverseObjectType {
@@ -1855,7 +1995,8 @@ function New-JIMMetaverseObjectType {
         [ValidateSet('AllSourcesDisconnect', 'SpecificSourcesDisconnect')]
         [string] $DeletionTriggerMode
     )
-    process { Invoke-HostCmdlet 'New-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMPredefinedSearchCriteriaGroup {
@@ -1878,7 +2019,8 @@ function New-JIMPredefinedSearchCriteriaGroup {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMRunProfile {
@@ -1888,10 +2030,10 @@ function New-JIMRunProfile {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(Mandatory, Position = 0)]
         [ValidateNotNullOrEmpty()]
@@ -1906,7 +2048,8 @@ function New-JIMRunProfile {
         [switch] $VerifyImportContentHashes,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMScopingCriteriaGroup {
@@ -1915,7 +2058,7 @@ function New-JIMScopingCriteriaGroup {
     [OutputType('JIM.ScopingCriteriaGroup')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(Position = 1)]
         [int] $ParentGroupId,
@@ -1926,7 +2069,8 @@ function New-JIMScopingCriteriaGroup {
         [int] $Position = 0,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMSyncRule {
@@ -1939,15 +2083,15 @@ function New-JIMSyncRule {
         [string] $Name,
         [string] $Description,
         [Parameter(ParameterSetName = 'ById', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(Mandatory)]
         [int] $ConnectedSystemObjectTypeId,
         [Parameter(Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $MetaverseObjectTypeId,
         [Parameter(Mandatory)]
         [ValidateSet('Import', 'Export')]
@@ -1961,7 +2105,8 @@ function New-JIMSyncRule {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMApiKey {
@@ -1978,7 +2123,8 @@ function Remove-JIMApiKey {
         [switch] $Force,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Remove-JIMApiKey' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMApiKey' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMCertificate {
@@ -1995,7 +2141,8 @@ function Remove-JIMCertificate {
         [switch] $Force,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Remove-JIMCertificate' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMCertificate' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMConnectedSystem {
@@ -2004,7 +2151,7 @@ function Remove-JIMConnectedSystem {
     [OutputType('JIM.ConnectedSystemDeletion')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2012,7 +2159,8 @@ function Remove-JIMConnectedSystem {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Remove-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMExampleDataSet {
@@ -2020,14 +2168,15 @@ function Remove-JIMExampleDataSet {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-set:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-set:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(Position = 1)]
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Remove-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMExampleDataTemplate {
@@ -2035,17 +2184,18 @@ function Remove-JIMExampleDataTemplate {
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-template:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-template' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template' $args[2] $args[4] })]
         [string] $Name,
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Remove-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMMatchingRule {
@@ -2053,13 +2203,14 @@ function Remove-JIMMatchingRule {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [int] $Id,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Remove-JIMMatchingRule' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMMatchingRule' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMPredefinedSearchCriteriaGroup {
@@ -2075,7 +2226,8 @@ function Remove-JIMPredefinedSearchCriteriaGroup {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    process { Invoke-HostCmdlet 'Remove-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMPredefinedSearchCriterion {
@@ -2093,7 +2245,8 @@ function Remove-JIMPredefinedSearchCriterion {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    process { Invoke-HostCmdlet 'Remove-JIMPredefinedSearchCriterion' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMPredefinedSearchCriterion' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMRoleMember {
@@ -2101,7 +2254,7 @@ function Remove-JIMRoleMember {
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'role:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'role:id' $args[2] $args[4] })]
         [int] $RoleId,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2112,7 +2265,8 @@ function Remove-JIMRoleMember {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    process { Invoke-HostCmdlet 'Remove-JIMRoleMember' $PSCmdlet $PSBoundParameters 3 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMRoleMember' $PSCmdlet $PSBoundParameters 3 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMRunProfile {
@@ -2122,27 +2276,28 @@ function Remove-JIMRunProfile {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ByIdAndProfileName', Mandatory, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [Parameter(ParameterSetName = 'ByNameAndProfileName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile:id' $args[2] $args[4] })]
         [int] $RunProfileId,
         [Parameter(ParameterSetName = 'ByIdAndProfileName', Mandatory)]
         [Parameter(ParameterSetName = 'ByNameAndProfileName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile' $args[2] $args[4] })]
         [string] $RunProfileName,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
         [switch] $Force,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Remove-JIMRunProfile' $PSCmdlet $PSBoundParameters 3 @('ConnectedSystemId', 'Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMRunProfile' $PSCmdlet $PSBoundParameters 3 @('ConnectedSystemId', 'Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMSchedule {
@@ -2157,7 +2312,8 @@ function Remove-JIMSchedule {
         [string] $ChangeReason,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Remove-JIMSchedule' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMSchedule' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMScopingCriteriaGroup {
@@ -2165,13 +2321,14 @@ function Remove-JIMScopingCriteriaGroup {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
         [int] $GroupId
     )
-    process { Invoke-HostCmdlet 'Remove-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMScopingCriterion {
@@ -2179,7 +2336,7 @@ function Remove-JIMScopingCriterion {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [int] $GroupId,
@@ -2187,7 +2344,8 @@ function Remove-JIMScopingCriterion {
         [Alias('Id')]
         [int] $CriterionId
     )
-    process { Invoke-HostCmdlet 'Remove-JIMScopingCriterion' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMScopingCriterion' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMSyncRule {
@@ -2196,7 +2354,7 @@ function Remove-JIMSyncRule {
     [OutputType('JIM.SyncRule')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2205,7 +2363,8 @@ function Remove-JIMSyncRule {
         [switch] $Force,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Remove-JIMSyncRule' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRule' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMSyncRuleMapping {
@@ -2213,7 +2372,7 @@ function Remove-JIMSyncRuleMapping {
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2222,7 +2381,8 @@ function Remove-JIMSyncRuleMapping {
         [PSCustomObject] $InputObject,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Remove-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 3 @('Id', 'TargetMetaverseAttributeName') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 3 @('Id', 'TargetMetaverseAttributeName') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMSyncRuleMatchingRule {
@@ -2230,13 +2390,14 @@ function Remove-JIMSyncRuleMatchingRule {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [int] $Id,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Remove-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Reset-JIMServiceSetting {
@@ -2249,7 +2410,8 @@ function Reset-JIMServiceSetting {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Reset-JIMServiceSetting' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Reset-JIMServiceSetting' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Reset-JIMSystem {
@@ -2261,7 +2423,8 @@ function Reset-JIMSystem {
         [switch] $IncludeAdministrators,
         [switch] $AcknowledgeAdministratorLockout
     )
-    process { Invoke-HostCmdlet 'Reset-JIMSystem' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Reset-JIMSystem' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Search-JIMMetaverseObject {
@@ -2298,7 +2461,8 @@ function Search-JIMMetaverseObject {
         [ValidateRange(1, 100)]
         [int] $PageSize = 100
     )
-    process { Invoke-HostCmdlet 'Search-JIMMetaverseObject' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Search-JIMMetaverseObject' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMCertificate {
@@ -2319,7 +2483,8 @@ function Set-JIMCertificate {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMCertificate' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMCertificate' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMConnectedSystem {
@@ -2328,7 +2493,7 @@ function Set-JIMConnectedSystem {
     [OutputType('JIM.ConnectedSystem')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2346,7 +2511,8 @@ function Set-JIMConnectedSystem {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMConnectedSystemContainer {
@@ -2355,7 +2521,7 @@ function Set-JIMConnectedSystemContainer {
     [OutputType('JIM.Container')]
     param(
         [Parameter(Mandatory, Position = 0)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2369,7 +2535,8 @@ function Set-JIMConnectedSystemContainer {
         [string] $Scope,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMConnectedSystemContainer' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemContainer' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMConnectedSystemObjectType {
@@ -2378,7 +2545,7 @@ function Set-JIMConnectedSystemObjectType {
     [OutputType('JIM.ConnectedSystemObjectType')]
     param(
         [Parameter(Mandatory, Position = 0)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2389,7 +2556,8 @@ function Set-JIMConnectedSystemObjectType {
         [bool] $RemoveContributedAttributesOnObsoletion,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMConnectedSystemObjectType' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemObjectType' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMConnectedSystemPartition {
@@ -2398,7 +2566,7 @@ function Set-JIMConnectedSystemPartition {
     [OutputType('JIM.Partition')]
     param(
         [Parameter(Mandatory, Position = 0)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2407,7 +2575,8 @@ function Set-JIMConnectedSystemPartition {
         [bool] $Selected,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMConnectedSystemPasswordSynchronisation {
@@ -2416,7 +2585,7 @@ function Set-JIMConnectedSystemPasswordSynchronisation {
     [OutputType('JIM.PasswordSynchronisation')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2428,7 +2597,8 @@ function Set-JIMConnectedSystemPasswordSynchronisation {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMExampleDataSet {
@@ -2437,7 +2607,7 @@ function Set-JIMExampleDataSet {
     [OutputType('JIM.ExampleDataSet')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'example-data-set:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-set:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(Position = 1)]
         [string] $Name,
@@ -2450,7 +2620,8 @@ function Set-JIMExampleDataSet {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMMetaverseObjectType {
@@ -2459,11 +2630,11 @@ function Set-JIMMetaverseObjectType {
     [OutputType('JIM.MetaverseObjectType')]
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [ValidateNotNullOrEmpty()]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'metaverse-object-type' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type' $args[2] $args[4] })]
         [string] $Name,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2483,7 +2654,8 @@ function Set-JIMMetaverseObjectType {
         [guid] $PreviewActivityId,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMPredefinedSearch {
@@ -2500,7 +2672,8 @@ function Set-JIMPredefinedSearch {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMPredefinedSearch' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMPredefinedSearch' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMPredefinedSearchCriteriaGroup {
@@ -2523,7 +2696,8 @@ function Set-JIMPredefinedSearchCriteriaGroup {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMRunProfile {
@@ -2533,20 +2707,20 @@ function Set-JIMRunProfile {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ByIdAndProfileName', Mandatory, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [Parameter(ParameterSetName = 'ByNameAndProfileName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile:id' $args[2] $args[4] })]
         [int] $RunProfileId,
         [Parameter(ParameterSetName = 'ByIdAndProfileName', Mandatory)]
         [Parameter(ParameterSetName = 'ByNameAndProfileName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile' $args[2] $args[4] })]
         [string] $RunProfileName,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2559,7 +2733,8 @@ function Set-JIMRunProfile {
         [bool] $VerifyImportContentHashes,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMScopingCriteriaGroup {
@@ -2568,7 +2743,7 @@ function Set-JIMScopingCriteriaGroup {
     [OutputType('JIM.ScopingCriteriaGroup')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2580,7 +2755,8 @@ function Set-JIMScopingCriteriaGroup {
         [int] $Position,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMServiceSetting {
@@ -2597,7 +2773,8 @@ function Set-JIMServiceSetting {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMServiceSetting' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMServiceSetting' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMSyncRule {
@@ -2608,7 +2785,7 @@ function Set-JIMSyncRule {
         [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'Disable', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'Enable', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $Id,
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject,
@@ -2631,7 +2808,8 @@ function Set-JIMSyncRule {
         [guid] $PreviewActivityId,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMSyncRuleMapping {
@@ -2640,7 +2818,7 @@ function Set-JIMSyncRuleMapping {
     [OutputType('JIM.SyncRuleMapping')]
     param(
         [Parameter(Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'sync-rule:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
         [int] $SyncRuleId,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2658,7 +2836,8 @@ function Set-JIMSyncRuleMapping {
         [bool] $Enabled,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 2 @('Id', 'TargetMetaverseAttributeName') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 2 @('Id', 'TargetMetaverseAttributeName') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Start-JIMRunProfile {
@@ -2668,20 +2847,20 @@ function Start-JIMRunProfile {
     param(
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ByIdAndName', Mandatory, ValueFromPipelineByPropertyName)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId,
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
         [Parameter(ParameterSetName = 'ByNameAndId', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'connected-system' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName,
         [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
         [Parameter(ParameterSetName = 'ByNameAndId', Mandatory)]
         [Alias('Id')]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile:id' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile:id' $args[2] $args[4] })]
         [int] $RunProfileId,
         [Parameter(ParameterSetName = 'ByIdAndName', Mandatory)]
         [Parameter(ParameterSetName = 'ByName', Mandatory)]
-        [ArgumentCompleter({ param($Command, $Parameter, $Word, $Ast, $Bound) Complete-HostValue 'run-profile' $Word $Bound })]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile' $args[2] $args[4] })]
         [string] $RunProfileName,
         [switch] $Wait,
         [ValidateRange(1, [int]::MaxValue)]
@@ -2689,7 +2868,8 @@ function Start-JIMRunProfile {
         [switch] $PassThru,
         [switch] $PassThruActivity
     )
-    process { Invoke-HostCmdlet 'Start-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 @() @('JIM_RUNPROFILE_ABORT_SENTINEL') }
+    begin { $state = Enter-HostCmdlet 'Start-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 @() @('JIM_RUNPROFILE_ABORT_SENTINEL') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Stop-JIMConfigurationChangePreview {
@@ -2699,7 +2879,8 @@ function Stop-JIMConfigurationChangePreview {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [guid] $ActivityId
     )
-    process { Invoke-HostCmdlet 'Stop-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 1 }
+    begin { $state = Enter-HostCmdlet 'Stop-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 1 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Stop-JIMScheduleExecution {
@@ -2713,7 +2894,8 @@ function Stop-JIMScheduleExecution {
         [switch] $Force,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Stop-JIMScheduleExecution' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Stop-JIMScheduleExecution' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Stop-JIMWorkerTask {
@@ -2724,7 +2906,8 @@ function Stop-JIMWorkerTask {
         [guid] $Id,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Stop-JIMWorkerTask' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Stop-JIMWorkerTask' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Sync-JIMMetaverseObjectPassword {
@@ -2742,7 +2925,8 @@ function Sync-JIMMetaverseObjectPassword {
         [string] $ExpiryBehaviour,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Sync-JIMMetaverseObjectPassword' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Sync-JIMMetaverseObjectPassword' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Test-JIMCertificate {
@@ -2753,7 +2937,8 @@ function Test-JIMCertificate {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [guid] $Id
     )
-    process { Invoke-HostCmdlet 'Test-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Test-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Test-JIMConnection {
@@ -2763,7 +2948,8 @@ function Test-JIMConnection {
     param(
         [switch] $Quiet
     )
-    process { Invoke-HostCmdlet 'Test-JIMConnection' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Test-JIMConnection' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Test-JIMExpression {
@@ -2776,5 +2962,6 @@ function Test-JIMExpression {
         [hashtable] $MvAttributes,
         [hashtable] $CsAttributes
     )
-    process { Invoke-HostCmdlet 'Test-JIMExpression' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Test-JIMExpression' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }

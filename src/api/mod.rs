@@ -14,9 +14,9 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{Auth, AuthKind, Connection, Options};
-pub use error::{ApiError};
-pub use message::{Accept, Method, Request, Response, encode_segment};
+pub use connection::{Auth, Connection, Options};
+pub use error::ApiError;
+pub use message::{Method, Request, Response, encode_segment};
 pub use page::Page;
-pub use retry::{Event, RetryPolicy};
-pub use tls::{TlsOptions, TlsRefusal};
+pub use retry::Event;
+pub use tls::TlsOptions;

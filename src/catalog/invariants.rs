@@ -1,13 +1,48 @@
-//! What must hold for every row. Checked when the binary is built, so a test needn't repeat it.
+//! What must hold for every row. Part of `build.rs` alone: a row with a fault fails the build.
 
 use super::row::*;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
+
+/// One file of `catalog/`: an area of one product.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Area {
+    pub product: Product,
+    /// Heading of the area in the reference pages.
+    pub area: String,
+    #[serde(default)]
+    pub cmdlet: Vec<Cmdlet>,
+}
 
 /// PowerShell's approved verbs that the two products use (`Get-Verb`).
 const VERBS: &[&str] = &[
-    "Add", "Approve", "Clear", "Compare", "Connect", "Copy", "Disable", "Disconnect", "Enable", "Export", "Get",
-    "Import", "Invoke", "Move", "New", "Remove", "Rename", "Reset", "Search", "Set", "Start", "Stop", "Switch", "Sync",
-    "Test", "Watch",
+    "Add",
+    "Approve",
+    "Clear",
+    "Compare",
+    "Connect",
+    "Copy",
+    "Disable",
+    "Disconnect",
+    "Enable",
+    "Export",
+    "Get",
+    "Import",
+    "Invoke",
+    "Move",
+    "New",
+    "Remove",
+    "Rename",
+    "Reset",
+    "Search",
+    "Set",
+    "Start",
+    "Stop",
+    "Switch",
+    "Sync",
+    "Test",
+    "Watch",
 ];
 
 /// Every fault found, as lines that name the row.
@@ -44,7 +79,9 @@ fn check_cmdlet(cmdlet: &Cmdlet, product: Product, lookups: &Lookups, faults: &m
     if !noun.starts_with(prefix) {
         fault(format!("the noun must start with {prefix}"));
     }
-    for (what, text) in [("synopsis", &cmdlet.synopsis), ("description", &cmdlet.description), ("action", &cmdlet.action)] {
+    for (what, text) in
+        [("synopsis", &cmdlet.synopsis), ("description", &cmdlet.description), ("action", &cmdlet.action)]
+    {
         if text.trim().is_empty() {
             fault(format!("no {what}"));
         }

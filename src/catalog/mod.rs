@@ -1,7 +1,6 @@
 //! The catalogue: every cmdlet as data. Rows live in `catalog/`, one file per area; this room reads
 //! the embedded copy and hands out typed rows. Module, help, completers and docs derive from it.
 
-pub mod invariants;
 pub mod row;
 
 use row::{Cmdlet, Lookup, Lookups, Product, Views};

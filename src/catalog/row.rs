@@ -6,17 +6,6 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One file of `catalog/`: an area of one product.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Area {
-    pub product: Product,
-    /// Heading of the area in the reference pages.
-    pub area: String,
-    #[serde(default)]
-    pub cmdlet: Vec<Cmdlet>,
-}
-
 /// `catalog/lookups.toml`: how a name becomes an id, once for all cmdlets.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -314,6 +303,9 @@ pub struct Request {
     /// A POST that changes nothing, such as a trial of an expression: it needs no `impact`.
     #[serde(default)]
     pub read_only: bool,
+    /// An empty answer to this read is an empty text, as in the official module; elsewhere it is an error.
+    #[serde(default)]
+    pub empty_text: bool,
     /// No credentials are sent (health, version, auth config).
     #[serde(default)]
     pub anonymous: bool,

@@ -17,6 +17,10 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> ExitCode {
+    let faults = powershell::faults();
+    if !faults.is_empty() {
+        return fail(&format!("the views have faults:\n  {}", faults.join("\n  ")));
+    }
     if !options.check {
         return match powershell::write(&options.root) {
             Ok(()) => ExitCode::SUCCESS,

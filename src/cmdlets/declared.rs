@@ -14,6 +14,7 @@ use crate::shape;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::rc::Rc;
+use std::time::Instant;
 
 /// Page size where the user has no say; the server clamps to this anyway.
 const PAGE_SIZE: u64 = 100;
@@ -35,7 +36,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     };
     let built = built(template, &variables);
     if template.method == row::Method::Get || template.read_only {
-        let request = request_of(context, template, built, &variables);
+        let request = request_of(template, built);
         return match emit_all(context, &connected, template, request, &variables).await {
             Err(failure) if cmdlet.missing_is_nothing && is_missing(&failure) => Ok(()),
             other => other,
@@ -67,7 +68,9 @@ async fn change(
     }
     let passes = context.arguments.flag("PassThru");
     let before = match &cmdlet.current {
-        Some(current) if needs_current(context, current, passes) => read_current(context, connected, current, variables).await?,
+        Some(current) if needs_current(context, current, passes) => {
+            read_current(context, connected, current, variables).await?
+        }
         _ => None,
     };
     if let Some(current) = &cmdlet.current
@@ -83,7 +86,7 @@ async fn change(
             return Ok(());
         }
     }
-    let request = request_of(context, template, built, variables);
+    let request = request_of(template, built);
     let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
     warn(context, &answer).await;
     if !passes && cmdlet.emit != Emit::Always {
@@ -98,7 +101,7 @@ async fn change(
         Emit::Always | Emit::PassThru => {
             let answer = match &cmdlet.refetch {
                 Some(path) => {
-                    let again = Request::new(Method::Get, variables.path(path)).about(subject(context, variables));
+                    let again = Request::new(Method::Get, variables.path(path));
                     match send(context, connected, &again).await {
                         Err(failure) if cmdlet.missing_is_nothing && is_missing(&failure) => return Ok(()),
                         answer => answer.map_err(|f| worded(context, f, variables))?,
@@ -150,12 +153,15 @@ fn provide(context: &Context<'_>, variables: &mut Variables<'_>) -> Result<(), F
     Ok(())
 }
 
-fn request_of(context: &Context<'_>, template: &row::Request, built: Built, variables: &Variables<'_>) -> Request {
-    let mut request = Request::new(method(template.method), built.path).about(subject(context, variables));
+fn request_of(template: &row::Request, built: Built) -> Request {
+    // No subject: the action stands before every message about this request.
+    let mut request = Request::new(method(template.method), built.path);
     request.query = built.query;
-    request.body = built.body.map(|body| Value::Object(body).to_string().into_bytes());
     request.anonymous = template.anonymous;
-    request
+    match built.body {
+        Some(body) => request.with_body(Value::Object(body).to_string()),
+        None => request,
+    }
 }
 
 fn method(method: row::Method) -> Method {
@@ -170,7 +176,8 @@ fn method(method: row::Method) -> Method {
 
 /// Whether the entity must be read first: for a question, for the output, or to be sure it is there.
 fn needs_current(context: &Context<'_>, current: &Current, passes: bool) -> bool {
-    let input_stands_for_it = current.input && context.row.cmdlet.parameter.iter().any(|p| !p.provides.is_empty() && context.arguments.is_bound(&p.name));
+    let input_stands_for_it = current.input
+        && context.row.cmdlet.parameter.iter().any(|p| !p.provides.is_empty() && context.arguments.is_bound(&p.name));
     let wanted = context.output.preferences.ask
         || must_be_read(context, current)
         || (passes && context.row.cmdlet.emit == Emit::PassThruBefore);
@@ -179,7 +186,8 @@ fn needs_current(context: &Context<'_>, current: &Current, passes: bool) -> bool
 
 /// A change that needs the entity, or must be sure of it. A name that was looked up is proof enough.
 fn must_be_read(context: &Context<'_>, current: &Current) -> bool {
-    let entity = current.find.as_deref().or_else(|| crate::catalog::invariants::variables(&current.path).last());
+    let last = || Some(current.path.rsplit_once('{')?.1.split_once('}')?.0);
+    let entity = current.find.as_deref().or_else(last);
     let looked_up =
         context.row.cmdlet.lookup.iter().any(|l| Some(l.into.as_str()) == entity && context.arguments.is_bound(&l.by));
     !current.provides.is_empty() || !current.refuse.is_empty() || (current.must_exist && !looked_up)
@@ -192,7 +200,7 @@ async fn read_current(
     variables: &Variables<'_>,
 ) -> Result<Option<Box<RawValue>>, Failure> {
     let id = current.find.as_deref().map(|v| variables.text(v)).unwrap_or_default();
-    let request = Request::new(Method::Get, variables.path(&current.path)).about(subject(context, variables));
+    let request = Request::new(Method::Get, variables.path(&current.path));
     let response = match send(context, connected, &request).await {
         Ok(response) => response,
         Err(failure) if must_be_read(context, current) => return Err(worded(context, failure, variables)),
@@ -234,7 +242,8 @@ fn question(
     let cmdlet = &context.row.cmdlet;
     let mut what = sentence(&context.action(variables));
     let name_property = cmdlet.current.as_ref().map_or("name", |c| c.name.as_str());
-    let name = before.and_then(|b| shape::text_property(b, name_property)).or_else(|| input_name(context, name_property));
+    let name =
+        before.and_then(|b| shape::text_property(b, name_property)).or_else(|| input_name(context, name_property));
     if let Some(name) = name.filter(|n| !what.contains(n.as_str())) {
         what.push_str(&format!(" ('{name}')"));
     }
@@ -245,7 +254,8 @@ fn question(
             lines.push(format!("  {label}: (secret)"));
             continue;
         }
-        let now = before.and_then(|b| shape::property(b, field)).and_then(|v| serde_json::from_str::<Value>(v.get()).ok());
+        let now =
+            before.and_then(|b| shape::property(b, field)).and_then(|v| serde_json::from_str::<Value>(v.get()).ok());
         lines.push(match now {
             Some(now) if now == *value => format!("  {label}: {} (unchanged)", shown(value)),
             Some(now) => format!("  {label}: {} -> {}", shown(&now), shown(value)),
@@ -272,7 +282,27 @@ pub async fn send(context: &Context<'_>, connected: &Connected, request: &Reques
     let output = context.output;
     output.verbose(&format!("{} {}{}", request.method, connected.url, request.path)).await;
     let observe = |event: Event| output.verbose_now(&event.to_string());
-    connected.send(request, &observe).await
+    let started = Instant::now();
+    let outcome = connected.send(request, &observe).await;
+    if output.preferences.debug {
+        // Sizes and names only: bodies may hold secrets.
+        let answer = match &outcome {
+            Ok(response) => format!("{} with {} bytes", response.status, response.body.len()),
+            Err(failure) => failure.report().code,
+        };
+        let names: Vec<&str> = request.query.iter().map(|(name, _)| name.as_str()).collect();
+        let sent = request.body.as_ref().map_or(0, Vec::len);
+        let took = started.elapsed().as_millis();
+        output
+            .debug(&format!(
+                "{} {} (query: {}; {sent} bytes) answered {answer} in {took} ms",
+                request.method,
+                request.path,
+                names.join(", ")
+            ))
+            .await;
+    }
+    outcome
 }
 
 /// "run profile 7 of connected system 1": the action without its verb.
@@ -287,7 +317,9 @@ pub fn worded(context: &Context<'_>, failure: Failure, variables: &Variables<'_>
         let own = error.status().and_then(|s| context.row.cmdlet.failure.get(&s.to_string()));
         return match own {
             Some(text) => Failure::Worded { text: format!("{} {error}", variables.sentence(text)), error },
-            None => Failure::Api { action: context.action(variables), target: Some(subject(context, variables)), error },
+            None => {
+                Failure::Api { action: context.action(variables), target: Some(subject(context, variables)), error }
+            }
         };
     }
     acted(failure, "", "")
@@ -304,7 +336,8 @@ async fn emit_all(
         Paging::None | Paging::List => {
             let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
             if template.paging == Paging::List {
-                let page = answer.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
+                let page =
+                    answer.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
                 emit(context, template, page.items, variables).await;
                 return Ok(());
             }
@@ -408,8 +441,12 @@ impl Pages {
             return None;
         }
         if self.at_cap() {
-            return Some(format!("The list was stopped after {MOST_PAGES} pages of {total} objects in all. Use -Force to read them all."));
+            return Some(format!(
+                "The list was stopped after {MOST_PAGES} pages of {total} objects in all. Use -Force to read them all."
+            ));
         }
-        Some(format!("The list ends at the server's retrieval depth of {DEEPEST_ROW} rows ({total} objects in all). Use a filter to see the rest."))
+        Some(format!(
+            "The list ends at the server's retrieval depth of {DEEPEST_ROW} rows ({total} objects in all). Use a filter to see the rest."
+        ))
     }
 }

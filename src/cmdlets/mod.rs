@@ -1,6 +1,7 @@
 //! Runs cmdlets: those that data expresses through `declared`, the others through a handler of
 //! their own, named by their row.
 
+mod complete;
 mod declared;
 mod jim;
 mod lookup;
@@ -9,6 +10,7 @@ mod output;
 mod session;
 mod wildcard;
 
+pub use complete::complete;
 pub use session::Session;
 
 use crate::binding::{Arguments, Variables};

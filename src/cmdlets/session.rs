@@ -15,6 +15,7 @@ const RENEW_WITHIN: Duration = Duration::from_secs(120);
 #[derive(Default)]
 pub struct Session {
     connected: RefCell<Option<Rc<Connected>>>,
+    pub completions: super::complete::Cache,
 }
 
 /// A proven connection.
@@ -55,6 +56,7 @@ impl Session {
     }
 
     pub fn set(&self, connected: Option<Rc<Connected>>) {
+        self.completions.clear();
         *self.connected.borrow_mut() = connected;
     }
 }

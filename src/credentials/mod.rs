@@ -13,5 +13,5 @@ mod store_error;
 pub use key_file::KeyFileError;
 pub use remembered::{Connection, KeptIn, Remembered};
 pub use server_key::ServerKey;
-pub use source::{Environment, Found, NotFound, Source, Tried, account, find_key};
+pub use source::{Environment, Found, NotFound, Source, account, find_key};
 pub use store::{SecretKind, Store, StoreError};

@@ -2,13 +2,13 @@
 //! Lists need no view: `Format-List` shows every property in order.
 
 use super::xml::Xml;
-use crate::catalog::row::{Align, Column, View, Views};
+use crate::catalog::row::{Align, Cmdlet, Column, View, Views};
 use crate::catalog::{self, Row};
 use std::collections::HashSet;
 
 /// The text of `JimHost.Format.ps1xml`: a view for each type that one of these cmdlets writes.
 pub fn format_ps1xml(rows: &[Row]) -> String {
-    let types: HashSet<&str> = rows.iter().filter_map(|r| r.cmdlet.output.as_deref()).collect();
+    let types: HashSet<&str> = rows.iter().flat_map(|r| written(&r.cmdlet)).collect();
     let mut xml = Xml::new();
     xml.element("Configuration", &[], |xml| {
         xml.comment("Written by `jimhost generate` from catalog/views.toml. Change it there.");
@@ -31,7 +31,7 @@ fn faults_of(views: &Views, rows: &[Row]) -> Vec<String> {
     let mut faults = Vec::new();
     for (name, view) in &views.view {
         let cmdlets = || rows.iter().map(|r| &r.cmdlet).filter(|c| c.output.as_deref() == Some(name));
-        if cmdlets().next().is_none() {
+        if !rows.iter().flat_map(|r| written(&r.cmdlet)).any(|written| written == name) {
             faults.push(format!("view {name}: no cmdlet writes this type"));
             continue;
         }
@@ -44,6 +44,11 @@ fn faults_of(views: &Views, rows: &[Row]) -> Vec<String> {
         }
     }
     faults
+}
+
+/// The types a cmdlet writes: its own, and those of single requests.
+fn written(cmdlet: &Cmdlet) -> impl Iterator<Item = &str> {
+    cmdlet.output.as_deref().into_iter().chain(cmdlet.request.iter().filter_map(|r| r.output.as_deref()))
 }
 
 fn table(xml: &mut Xml, name: &str, view: &View) {
@@ -108,7 +113,7 @@ mod tests {
             document.descendants().filter(|n| n.has_tag_name("TypeName")).filter_map(|n| n.text()).collect();
         assert!(types.contains(&"JIM.RunProfile"), "{types:?}");
         for name in types {
-            assert!(rows.iter().any(|r| r.cmdlet.output.as_deref() == Some(name)), "{name}");
+            assert!(rows.iter().flat_map(|r| written(&r.cmdlet)).any(|written| written == name), "{name}");
         }
         for view in document.descendants().filter(|n| n.has_tag_name("View")) {
             let count = |name| view.descendants().filter(|n| n.has_tag_name(name)).count();

@@ -25,6 +25,8 @@ pub enum ToHost {
     Answer(Answer),
     /// The client has taken so many `items` messages of a call: more may come.
     Acknowledge(Acknowledge),
+    /// Asks for values to offer at the prompt.
+    Complete(Complete),
     /// The client is no longer interested: the user pressed Ctrl-C, or what follows in the pipeline has enough.
     Cancel(Reference),
 }
@@ -81,6 +83,20 @@ pub struct Acknowledge {
     pub messages: u32,
 }
 
+/// Tab completion; answered by items with `Text` and `Label`, never by an error.
+#[derive(Debug, Deserialize)]
+pub struct Complete {
+    pub id: u64,
+    /// A look-up of the catalogue ("run-profile"), with ":id" when ids are wanted.
+    pub source: String,
+    /// What is typed so far.
+    #[serde(default)]
+    pub word: String,
+    /// Arguments on the command line that narrow the choice.
+    #[serde(default)]
+    pub arguments: Map<String, Value>,
+}
+
 #[derive(Debug, Deserialize)]
 pub struct Reference {
     pub id: u64,
@@ -127,6 +143,9 @@ pub struct Items<'a> {
     /// Type name for views; absent when the objects have none.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_name: Option<&'a str>,
+    /// Some texts start with U+E000, which says "no date"; the client takes it off.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub guarded: bool,
     pub values: &'a [Box<RawValue>],
 }
 
@@ -180,6 +199,9 @@ pub struct ErrorReport {
     pub request_id: Option<String>,
     /// Whether the same call may succeed later.
     pub retryable: bool,
+    /// Seconds the server asked to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
     /// What to do next.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub recommendation: String,
@@ -259,8 +281,9 @@ mod tests {
 
     #[test]
     fn items_are_carried_as_they_are() {
-        let values = [RawValue::from_string(r#"{"Id":1.50}"#.into()).unwrap(), RawValue::from_string("null".into()).unwrap()];
-        let line = text(Message::Items(Items { type_name: Some("JIM.X"), values: &values }));
+        let values =
+            [RawValue::from_string(r#"{"Id":1.50}"#.into()).unwrap(), RawValue::from_string("null".into()).unwrap()];
+        let line = text(Message::Items(Items { type_name: Some("JIM.X"), guarded: false, values: &values }));
         assert_eq!(line, "{\"id\":7,\"items\":{\"type\":\"JIM.X\",\"values\":[{\"Id\":1.50},null]}}\n");
     }
 

@@ -37,26 +37,15 @@ pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed
         ("GET", ["connected-systems", id, "capabilities"]) => {
             found(world, call, int(id)?).map(|_| Reply::ok(&json!([])))
         }
-        ("GET", ["connected-systems", id, "deletion-preview"]) => {
-            deletion_preview(world, call, int(id)?)
-        }
-        (
-            "GET",
-            [
-                "connected-systems",
-                id,
-                "connector-space" | "pending-exports",
-            ],
-        ) => {
+        ("GET", ["connected-systems", id, "deletion-preview"]) => deletion_preview(world, call, int(id)?),
+        ("GET", ["connected-systems", id, "connector-space" | "pending-exports"]) => {
             let id = int(id)?;
             found(world, call, id).and_then(|_| empty(call))
         }
         ("GET", ["connector-definitions"]) => Ok(Reply::ok(&connectors(world))),
-        ("GET", ["connector-definitions", "by-name", name]) => one_connector(world, call, |row| {
-            row["name"]
-                .as_str()
-                .is_some_and(|known| known.eq_ignore_ascii_case(name))
-        }),
+        ("GET", ["connector-definitions", "by-name", name]) => {
+            one_connector(world, call, |row| row["name"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name)))
+        }
         ("GET", ["connector-definitions", id]) => {
             let id = int(id)?;
             one_connector(world, call, |row| row["id"] == id)
@@ -71,14 +60,8 @@ fn empty(call: &Call) -> Handled {
     Page::of(call, 25).map(|page| Reply::ok(&page.envelope(&[], Value::clone)))
 }
 
-pub(super) fn found<'a>(
-    world: &'a World,
-    call: &Call,
-    id: i64,
-) -> Result<&'a ConnectedSystem, Reply> {
-    world
-        .system(id)
-        .ok_or_else(|| errors::not_found(call, missing(id)))
+pub(super) fn found<'a>(world: &'a World, call: &Call, id: i64) -> Result<&'a ConnectedSystem, Reply> {
+    world.system(id).ok_or_else(|| errors::not_found(call, missing(id)))
 }
 
 pub(super) fn missing(id: i64) -> String {
@@ -147,15 +130,7 @@ fn object_types(system: &ConnectedSystem) -> Value {
 }
 
 fn object_type(kind: &ObjectType) -> Value {
-    const NAMES: [&str; 7] = [
-        "department",
-        "displayName",
-        "email",
-        "employeeId",
-        "firstName",
-        "lastName",
-        "title",
-    ];
+    const NAMES: [&str; 7] = ["department", "displayName", "email", "employeeId", "firstName", "lastName", "title"];
     let created = clock::stored(kind.created);
     let attributes: Vec<Value> = (kind.first_attribute..)
         .zip(NAMES)
@@ -193,13 +168,7 @@ fn object_type(kind: &ObjectType) -> Value {
 }
 
 fn partitions(system: &ConnectedSystem) -> Value {
-    Value::Array(
-        system
-            .partitions
-            .iter()
-            .map(|partition| partition_dto(system, partition))
-            .collect(),
-    )
+    Value::Array(system.partitions.iter().map(|partition| partition_dto(system, partition)).collect())
 }
 
 fn partition_dto(system: &ConnectedSystem, partition: &super::state::Partition) -> Value {
@@ -214,42 +183,23 @@ fn partition_dto(system: &ConnectedSystem, partition: &super::state::Partition) 
 }
 
 fn select_partition(world: &mut World, call: &Call, id: i64, partition: i64) -> Handled {
-    let selected = Body::of(
-        call,
-        "JIM.Web.Models.Api.UpdateConnectedSystemPartitionRequest",
-    )?
-    .flag("selected", true)?;
-    let system = world
-        .systems
-        .iter_mut()
-        .find(|system| system.id == id)
-        .ok_or_else(|| errors::not_found(call, missing(id)))?;
+    let selected =
+        Body::of(call, "JIM.Web.Models.Api.UpdateConnectedSystemPartitionRequest")?.flag("selected", true)?;
+    let system =
+        world.systems.iter_mut().find(|system| system.id == id).ok_or_else(|| errors::not_found(call, missing(id)))?;
     let chosen = system
         .partitions
         .iter_mut()
         .find(|one| one.id == partition)
-        .ok_or_else(|| {
-            errors::not_found(call, format!("Partition with ID {partition} not found."))
-        })?;
+        .ok_or_else(|| errors::not_found(call, format!("Partition with ID {partition} not found.")))?;
     chosen.selected = selected.unwrap_or(chosen.selected);
     let (name, now_selected) = (chosen.name.clone(), chosen.selected);
-    for profile in world
-        .profiles
-        .iter_mut()
-        .filter(|profile| profile.partition_id == Some(partition))
-    {
+    for profile in world.profiles.iter_mut().filter(|profile| profile.partition_id == Some(partition)) {
         profile.targets_deselected_partition = !now_selected;
     }
-    world.note(Change {
-        system_id: Some(id),
-        ..Change::new("ConnectedSystem", "Update", &name, call)
-    });
+    world.note(Change { system_id: Some(id), ..Change::new("ConnectedSystem", "Update", &name, call) });
     let system = found(world, call, id)?;
-    let dto = system
-        .partitions
-        .iter()
-        .find(|one| one.id == partition)
-        .map(|one| partition_dto(system, one));
+    let dto = system.partitions.iter().find(|one| one.id == partition).map(|one| partition_dto(system, one));
     Ok(Reply::ok(&dto.unwrap_or_default()))
 }
 
@@ -260,36 +210,19 @@ fn get(world: &World, call: &Call, id: i64) -> Handled {
 fn create(world: &mut World, call: &Call) -> Handled {
     let body = Body::of(call, CREATE)?;
     let (name, description) = (body.text("name")?, body.text("description")?);
-    let connector = body
-        .int("connectorDefinitionId", false)?
-        .unwrap_or_default();
+    let connector = body.int("connectorDefinitionId", false)?.unwrap_or_default();
     let name = required_name(call, name)?;
     let connector = seed::CONNECTORS
         .iter()
         .find(|known| known.id == connector)
-        .ok_or_else(|| {
-            errors::bad_request(
-                call,
-                format!("Connector definition with ID {connector} not found."),
-            )
-        })?;
+        .ok_or_else(|| errors::bad_request(call, format!("Connector definition with ID {connector} not found.")))?;
     let id = world.new_system_id();
-    let system = ConnectedSystem {
-        description,
-        ..seed::blank(id, &name, connector, call.now)
-    };
+    let system = ConnectedSystem { description, ..seed::blank(id, &name, connector, call.now) };
     let answer = detail(&system, false);
     world.systems.push(system);
     let reason = body.text("changeReason")?;
-    world.note(Change {
-        system_id: Some(id),
-        reason,
-        ..Change::new("ConnectedSystem", "Create", &name, call)
-    });
-    Ok(Reply::created(
-        &answer,
-        format!("/api/v1/synchronisation/connected-systems/{id}"),
-    ))
+    world.note(Change { system_id: Some(id), reason, ..Change::new("ConnectedSystem", "Create", &name, call) });
+    Ok(Reply::created(&answer, format!("/api/v1/synchronisation/connected-systems/{id}")))
 }
 
 /// The checks of a name that has to be there; lengths are counted in UTF-16 units.
@@ -330,20 +263,14 @@ fn update(world: &mut World, call: &Call, id: i64) -> Handled {
         .flatten();
     let settings = body.value("settingValues");
     let reason = body.text("changeReason")?;
-    if name
-        .as_deref()
-        .is_some_and(|name| name.is_empty() || name.encode_utf16().count() > 200)
-    {
+    if name.as_deref().is_some_and(|name| name.is_empty() || name.encode_utf16().count() > 200) {
         return Err(errors::invalid_field(
             "Name",
             "The field Name must be a string with a minimum length of 1 and a maximum length of 200.",
         ));
     }
-    let system = world
-        .systems
-        .iter_mut()
-        .find(|system| system.id == id)
-        .ok_or_else(|| errors::not_found(call, missing(id)))?;
+    let system =
+        world.systems.iter_mut().find(|system| system.id == id).ok_or_else(|| errors::not_found(call, missing(id)))?;
     if let Some(settings) = settings {
         check_settings(call, &settings)?;
         system.settings_valid = true;
@@ -357,11 +284,7 @@ fn update(world: &mut World, call: &Call, id: i64) -> Handled {
     system.unresolved_references = handling.unwrap_or(system.unresolved_references);
     system.updated = Some(call.now);
     let (answer, name) = (detail(system, false), system.name.clone());
-    world.note(Change {
-        system_id: Some(id),
-        reason,
-        ..Change::new("ConnectedSystem", "Update", &name, call)
-    });
+    world.note(Change { system_id: Some(id), reason, ..Change::new("ConnectedSystem", "Update", &name, call) });
     Ok(Reply::ok(&answer))
 }
 
@@ -383,14 +306,8 @@ fn delete(world: &mut World, call: &Call, id: i64) -> Handled {
         return Err(errors::bad_request(call, missing(id)));
     };
     let system = world.systems.remove(index);
-    world
-        .profiles
-        .retain(|profile| profile.connected_system_id != id);
-    for run in world
-        .activities
-        .iter_mut()
-        .filter_map(|activity| activity.run.as_mut())
-    {
+    world.profiles.retain(|profile| profile.connected_system_id != id);
+    for run in world.activities.iter_mut().filter_map(|activity| activity.run.as_mut()) {
         if run.system_id == id {
             run.orphan(call.now);
         }
@@ -413,25 +330,15 @@ fn deletion_preview(world: &World, call: &Call, id: i64) -> Handled {
         .iter()
         .filter_map(|activity| activity.run.as_ref())
         .any(|run| run.system_id == id && !run.over(call.now));
-    let profiles = world
-        .profiles
-        .iter()
-        .filter(|profile| profile.connected_system_id == id)
-        .count();
+    let profiles = world.profiles.iter().filter(|profile| profile.connected_system_id == id).count();
     let activities = world
         .activities
         .iter()
         .filter(|one| mine(&one.target_context) || one.target_name.as_deref() == Some(&system.name))
         .count();
-    let joined = if system.last_full_sync.is_some() {
-        system.objects
-    } else {
-        0
-    };
-    let warnings: Vec<String> = (joined > 0)
-        .then(|| format!("{joined} Metaverse Object(s) will be disconnected."))
-        .into_iter()
-        .collect();
+    let joined = if system.last_full_sync.is_some() { system.objects } else { 0 };
+    let warnings: Vec<String> =
+        (joined > 0).then(|| format!("{joined} Metaverse Object(s) will be disconnected.")).into_iter().collect();
     Ok(Reply::ok(&json!({
         "connectedSystemId": id,
         "connectedSystemName": system.name,
@@ -491,92 +398,27 @@ mod tests {
     #[test]
     fn a_put_merges_and_an_unknown_delete_is_400() {
         let mut world = world();
-        let before = ask(
-            &mut world,
-            "GET",
-            "/synchronisation/connected-systems/2",
-            "",
-        )
-        .1;
-        let (status, after) = ask(
-            &mut world,
-            "PUT",
-            "/synchronisation/connected-systems/2",
-            r#"{"description":"new","name":null}"#,
-        );
-        assert_eq!(
-            (status, &after["name"], &after["description"]),
-            (200, &before["name"], &json!("new"))
-        );
-        assert_eq!(
-            ask(
-                &mut world,
-                "DELETE",
-                "/synchronisation/connected-systems/9999",
-                ""
-            )
-            .0,
-            400
-        );
-        assert_eq!(
-            ask(
-                &mut world,
-                "GET",
-                "/synchronisation/connected-systems/9999",
-                ""
-            )
-            .0,
-            404
-        );
+        let before = ask(&mut world, "GET", "/synchronisation/connected-systems/2", "").1;
+        let (status, after) =
+            ask(&mut world, "PUT", "/synchronisation/connected-systems/2", r#"{"description":"new","name":null}"#);
+        assert_eq!((status, &after["name"], &after["description"]), (200, &before["name"], &json!("new")));
+        assert_eq!(ask(&mut world, "DELETE", "/synchronisation/connected-systems/9999", "").0, 400);
+        assert_eq!(ask(&mut world, "GET", "/synchronisation/connected-systems/9999", "").0, 404);
     }
 
     #[test]
     fn deleting_a_system_takes_its_profiles() {
         let mut world = world();
-        let (status, body) = ask(
-            &mut world,
-            "DELETE",
-            "/synchronisation/connected-systems/1",
-            "",
-        );
-        assert_eq!(
-            (status, &body["outcome"]),
-            (200, &json!("CompletedImmediately"))
-        );
-        assert_eq!(
-            ask(
-                &mut world,
-                "GET",
-                "/synchronisation/connected-systems/1/run-profiles",
-                ""
-            )
-            .0,
-            404
-        );
+        let (status, body) = ask(&mut world, "DELETE", "/synchronisation/connected-systems/1", "");
+        assert_eq!((status, &body["outcome"]), (200, &json!("CompletedImmediately")));
+        assert_eq!(ask(&mut world, "GET", "/synchronisation/connected-systems/1/run-profiles", "").0, 404);
     }
 
     #[test]
     fn a_deselected_partition_marks_its_profiles() {
         let mut world = world();
-        ask(
-            &mut world,
-            "PUT",
-            "/synchronisation/connected-systems/3/partitions/2",
-            r#"{"selected":true}"#,
-        );
-        let profiles = ask(
-            &mut world,
-            "GET",
-            "/synchronisation/connected-systems/3/run-profiles",
-            "",
-        )
-        .1;
-        assert!(
-            profiles
-                .as_array()
-                .unwrap()
-                .iter()
-                .all(|profile| profile["targetsDeselectedPartition"] == false)
-        );
+        ask(&mut world, "PUT", "/synchronisation/connected-systems/3/partitions/2", r#"{"selected":true}"#);
+        let profiles = ask(&mut world, "GET", "/synchronisation/connected-systems/3/run-profiles", "").1;
+        assert!(profiles.as_array().unwrap().iter().all(|profile| profile["targetsDeselectedPartition"] == false));
     }
 }

@@ -19,10 +19,7 @@ pub(super) fn route(world: &World, call: &Call, segments: &[&str]) -> Routed {
         ("GET", ["objects", "count"]) => Ok(Reply::ok(&json!(people(world, call).count()))),
         ("GET", ["objects", id]) => get(world, call, guid(id)?),
         ("GET", ["object-types"]) => {
-            let types = [
-                object_type(world, 2, "Group"),
-                object_type(world, 1, "User"),
-            ];
+            let types = [object_type(world, 2, "Group"), object_type(world, 1, "User")];
             Page::of(call, 25).map(|page| Reply::ok(&page.envelope(&types, Value::clone)))
         }
         _ => return None,
@@ -45,10 +42,7 @@ fn people<'a>(world: &'a World, call: &'a Call) -> impl Iterator<Item = Person> 
         name: "Initial Admin".to_owned(),
         employee: None,
     };
-    let projected = world
-        .systems
-        .iter()
-        .filter_map(|system| Some((system, system.last_full_sync?)));
+    let projected = world.systems.iter().filter_map(|system| Some((system, system.last_full_sync?)));
     let employees = projected.flat_map(|(system, synchronised)| {
         (0..system.objects).map(move |index| Person {
             id: person_id(system.id, index),
@@ -60,11 +54,7 @@ fn people<'a>(world: &'a World, call: &'a Call) -> impl Iterator<Item = Person> 
     let search = call.param("search").map(str::to_lowercase);
     std::iter::once(admin)
         .chain(employees)
-        .filter(move |person| {
-            search
-                .as_ref()
-                .is_none_or(|text| person.name.to_lowercase().contains(text))
-        })
+        .filter(move |person| search.as_ref().is_none_or(|text| person.name.to_lowercase().contains(text)))
 }
 
 /// The same person has the same id at every look.
@@ -94,9 +84,7 @@ fn list(world: &World, call: &Call) -> Handled {
 fn get(world: &World, call: &Call, id: Uuid) -> Handled {
     let person = people(world, call)
         .find(|person| person.id == id)
-        .ok_or_else(|| {
-            errors::not_found(call, format!("Metaverse object with ID {id} not found."))
-        })?;
+        .ok_or_else(|| errors::not_found(call, format!("Metaverse object with ID {id} not found.")))?;
     let mut values = vec![value(&person, 3, "Display Name", &person.name)];
     if let Some((number, ..)) = person.employee {
         values.push(value(&person, 35, "Employee ID", &format!("E{number:05}")));
@@ -173,43 +161,14 @@ mod tests {
         let mut world = world();
         assert_eq!(ask(&mut world, "GET", "/metaverse/objects/count", "").1, 1);
         for (seconds, profile) in [(0, 1), (8, 2)] {
-            let path =
-                format!("/synchronisation/connected-systems/1/run-profiles/{profile}/execute");
-            assert_eq!(
-                ask_at(
-                    &mut world,
-                    Utc::now() + TimeDelta::seconds(seconds),
-                    "POST",
-                    &path,
-                    ""
-                )
-                .0,
-                202
-            );
+            let path = format!("/synchronisation/connected-systems/1/run-profiles/{profile}/execute");
+            assert_eq!(ask_at(&mut world, Utc::now() + TimeDelta::seconds(seconds), "POST", &path, "").0, 202);
         }
         let later = Utc::now() + TimeDelta::seconds(16);
-        let (_, page) = ask_at(
-            &mut world,
-            later,
-            "GET",
-            "/metaverse/objects?pageSize=10&page=5",
-            "",
-        );
-        assert_eq!(
-            (&page["totalCount"], page["items"].as_array().unwrap().len()),
-            (&json!(41), 1)
-        );
+        let (_, page) = ask_at(&mut world, later, "GET", "/metaverse/objects?pageSize=10&page=5", "");
+        assert_eq!((&page["totalCount"], page["items"].as_array().unwrap().len()), (&json!(41), 1));
         let id = page["items"][0]["id"].as_str().unwrap();
-        let (status, one) = ask_at(
-            &mut world,
-            later,
-            "GET",
-            &format!("/metaverse/objects/{id}"),
-            "",
-        );
-        assert_eq!(
-            (status, &one["displayName"]),
-            (200, &page["items"][0]["displayName"])
-        );
+        let (status, one) = ask_at(&mut world, later, "GET", &format!("/metaverse/objects/{id}"), "");
+        assert_eq!((status, &one["displayName"]), (200, &page["items"][0]["displayName"]));
     }
 }

@@ -91,22 +91,9 @@ impl Default for SandboxOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     #[error("the sandbox can't listen on {address}: {source}. Choose another address or port 0")]
-    Listen {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    Listen { address: SocketAddr, source: std::io::Error },
     #[error("the sandbox stopped: {0}")]
     Serve(std::io::Error),
-}
-
-impl SandboxError {
-    /// The stable code of this error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Listen { .. } => "SandboxListen",
-            Self::Serve(_) => "SandboxServe",
-        }
-    }
 }
 
 /// Serves until the future is dropped; `ready` hears the address that was bound.
@@ -115,9 +102,6 @@ impl SandboxError {
 ///
 /// # Errors
 /// When the address can't be bound.
-pub async fn serve(
-    options: SandboxOptions,
-    ready: impl FnOnce(SocketAddr),
-) -> Result<(), SandboxError> {
+pub async fn serve(options: SandboxOptions, ready: impl FnOnce(SocketAddr)) -> Result<(), SandboxError> {
     front::serve(options, ready).await
 }

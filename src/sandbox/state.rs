@@ -23,11 +23,7 @@ pub(super) struct Actor {
 
 impl Actor {
     pub(super) fn system() -> Self {
-        Self {
-            kind: "System",
-            id: None,
-            name: "System".to_owned(),
-        }
+        Self { kind: "System", id: None, name: "System".to_owned() }
     }
 }
 
@@ -136,20 +132,12 @@ pub(super) struct ApiKey {
 
 impl std::fmt::Debug for ApiKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("ApiKey")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        formatter.debug_struct("ApiKey").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
 impl ApiKey {
-    pub(super) fn new(
-        name: &str,
-        secret: String,
-        administrator: bool,
-        created: DateTime<Utc>,
-    ) -> Self {
+    pub(super) fn new(name: &str, secret: String, administrator: bool, created: DateTime<Utc>) -> Self {
         Self {
             id: Uuid::new_v4(),
             secret,
@@ -165,19 +153,11 @@ impl ApiKey {
 
     /// The first 12 characters, as the server shows keys. A shorter key is not shown at all.
     pub(super) fn prefix(&self) -> &str {
-        if self.secret.len() > 16 {
-            self.secret.get(..12).unwrap_or("***")
-        } else {
-            "***"
-        }
+        if self.secret.len() > 16 { self.secret.get(..12).unwrap_or("***") } else { "***" }
     }
 
     pub(super) fn actor(&self) -> Actor {
-        Actor {
-            kind: "ApiKey",
-            id: Some(self.id),
-            name: self.name.clone(),
-        }
+        Actor { kind: "ApiKey", id: Some(self.id), name: self.name.clone() }
     }
 }
 
@@ -242,9 +222,7 @@ impl World {
     }
 
     pub(super) fn profile(&self, system: i64, id: i64) -> Option<&RunProfile> {
-        self.profiles
-            .iter()
-            .find(|profile| profile.id == id && profile.connected_system_id == system)
+        self.profiles.iter().find(|profile| profile.id == id && profile.connected_system_id == system)
     }
 
     /// Notes a finished change; returns the activity's id.
@@ -270,11 +248,7 @@ impl World {
 
     /// Lets time pass: finished runs take their effect, schedules go to their next step.
     pub(super) fn settle(&mut self, now: DateTime<Utc>) {
-        let World {
-            activities,
-            systems,
-            ..
-        } = self;
+        let World { activities, systems, .. } = self;
         for activity in activities.iter_mut() {
             if let Some(run) = activity.run.as_mut()
                 && !run.settled

@@ -21,24 +21,15 @@ pub(super) fn health(call: &Call, segments: &[&str], database_down: bool) -> Rou
         ["health"] => "healthy",
         ["health", "live"] => "alive",
         ["health", "version"] => {
-            return Some(Ok(Reply::ok(
-                &json!({"product": "JIM", "version": VERSION}),
-            )));
+            return Some(Ok(Reply::ok(&json!({"product": "JIM", "version": VERSION}))));
         }
         // The body of this 503 has not been observed.
         ["health", "ready"] if database_down => "not ready",
         ["health", "ready"] => "ready",
         _ => return None,
     };
-    let code = if status == "not ready" {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::OK
-    };
-    Some(Ok(Reply::json(
-        code,
-        &json!({"status": status, "timestamp": clock::fresh(call.now)}),
-    )))
+    let code = if status == "not ready" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    Some(Ok(Reply::json(code, &json!({"status": status, "timestamp": clock::fresh(call.now)}))))
 }
 
 pub(super) fn auth_config(call: &Call, identity_provider: bool) -> Handled {
@@ -66,14 +57,9 @@ pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed
         ("GET", ["security", "roles"]) => Ok(Reply::ok(&json!([administrator(world, 1)]))),
         ("GET", ["security", "roles", id]) => match int(id)? {
             1 => Ok(Reply::ok(&administrator(world, 1))),
-            id => Err(errors::not_found(
-                call,
-                format!("Role with ID {id} not found."),
-            )),
+            id => Err(errors::not_found(call, format!("Role with ID {id} not found."))),
         },
-        ("GET", ["certificates"]) => {
-            Page::of(call, 25).map(|page| Reply::ok(&page.envelope(&[], Value::clone)))
-        }
+        ("GET", ["certificates"]) => Page::of(call, 25).map(|page| Reply::ok(&page.envelope(&[], Value::clone))),
         ("GET", ["certificates", "enabled"]) => Ok(Reply::ok(&json!([]))),
         ("GET" | "PATCH" | "DELETE", ["certificates", id]) => {
             guid(id)?;
@@ -109,20 +95,14 @@ const LEVELS: [(&str, &str); 6] = [
 
 /// One line per activity, newest first: a bare array, with `limit` and `offset` instead of pages.
 fn logs(world: &World, call: &Call) -> Handled {
-    let number = |name: &str, default: usize| {
-        call.param(name)
-            .map_or(default, |text| text.parse().unwrap_or(default))
-    };
+    let number = |name: &str, default: usize| call.param(name).map_or(default, |text| text.parse().unwrap_or(default));
     let levels: Vec<&str> = call.params("levels").collect();
     let rows: Vec<Value> = world
         .activities
         .iter()
         .rev()
         .map(|activity| {
-            let failed = activity
-                .run
-                .as_ref()
-                .is_some_and(|run| run.status(call.now) == "FailedWithError");
+            let failed = activity.run.as_ref().is_some_and(|run| run.status(call.now) == "FailedWithError");
             let (level, short) = if failed { LEVELS[4] } else { LEVELS[2] };
             json!({
                 "timestamp": clock::fresh(activity.created),
@@ -141,23 +121,12 @@ fn logs(world: &World, call: &Call) -> Handled {
         })
         .filter(|row| {
             levels.is_empty()
-                || levels.iter().any(|level| {
-                    row["level"]
-                        .as_str()
-                        .is_some_and(|text| text.eq_ignore_ascii_case(level))
-                })
+                || levels.iter().any(|level| row["level"].as_str().is_some_and(|text| text.eq_ignore_ascii_case(level)))
         })
-        .filter(|row| {
-            call.param("service")
-                .is_none_or(|service| row["service"] == service)
-        })
+        .filter(|row| call.param("service").is_none_or(|service| row["service"] == service))
         .filter(|row| {
             call.param("search").is_none_or(|text| {
-                row["message"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_lowercase()
-                    .contains(&text.to_lowercase())
+                row["message"].as_str().unwrap_or_default().to_lowercase().contains(&text.to_lowercase())
             })
         })
         .skip(number("offset", 0))
@@ -169,12 +138,8 @@ fn logs(world: &World, call: &Call) -> Handled {
 /// Factory reset. Answers what went; the caller's key stays, so that it can look at the result.
 fn reset(world: &mut World, call: &Call) -> Handled {
     let body = Body::optional(call, "JIM.Web.Models.Api.SystemResetRequest")?;
-    let include = body
-        .flag("includeAdministrators", false)?
-        .unwrap_or_default();
-    let acknowledged = body
-        .flag("acknowledgeAdministratorLockout", false)?
-        .unwrap_or_default();
+    let include = body.flag("includeAdministrators", false)?.unwrap_or_default();
+    let acknowledged = body.flag("acknowledgeAdministratorLockout", false)?.unwrap_or_default();
     if include && !acknowledged {
         return Err(errors::business(
             call,

@@ -16,7 +16,8 @@ use std::rc::Rc;
 use url::Url;
 
 /// The handlers that rows name.
-pub const HANDLERS: &[&str] =
+#[cfg(test)]
+const HANDLERS: &[&str] =
     &["activity", "connect", "disconnect", "get-connection", "start-run-profile", "test-connection"];
 
 pub async fn run(handler: &str, context: &Context<'_>) -> Result<(), Failure> {
