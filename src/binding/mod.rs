@@ -295,6 +295,22 @@ mod tests {
     }
 
     #[test]
+    fn some_parameters_exclude_each_other() {
+        let import = |given| bind("Import-JIMConnectedSystemSchema", given);
+        let both = import(json!({"Id": 1, "RemoveDependents": true, "DisableDependents": true})).unwrap_err();
+        assert!(both.to_string().contains("exclude each other"));
+        assert!(import(json!({"Id": 1, "RemoveDependents": true, "DisableDependents": false})).is_ok());
+    }
+
+    #[test]
+    fn a_condition_can_look_for_wildcards() {
+        let condition = Condition { pattern: vec!["Uri".into()], ..Condition::default() };
+        let holds = |uri| bind("Get-JIMPredefinedSearch", json!({ "Uri": uri })).unwrap().holds(&condition);
+        assert!(holds("peo*") && holds("p?ople") && holds("[pg]eople"));
+        assert!(!holds("people"));
+    }
+
+    #[test]
     fn defaults_count_only_where_the_user_gave_nothing() {
         let profile = json!({"ConnectedSystemId": 1, "Name": "x", "RunType": "export"});
         let arguments = bind("New-JIMRunProfile", profile).unwrap();

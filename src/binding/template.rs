@@ -187,6 +187,47 @@ mod tests {
     }
 
     #[test]
+    fn variables_stand_for_their_values_inside_constants() {
+        let given = json!({"ConnectedSystemId": 1, "Id": 2, "SourceAttributeId": 7});
+        let put = built_of("Set-JIMMatchingRule", given);
+        assert_eq!(
+            Value::Object(put.body.unwrap()),
+            json!({"sources": [{"order": 0, "connectedSystemAttributeId": 7}]})
+        );
+        let put = built_of("Set-JIMMatchingRule", json!({"ConnectedSystemId": 1, "Id": 2, "Order": 0}));
+        assert_eq!(Value::Object(put.body.unwrap()), json!({"order": 0}));
+    }
+
+    #[test]
+    fn a_constant_is_written_for_each_item_of_a_list() {
+        let order = |given| Value::Object(built_of("Set-JIMMetaverseAttributePriority", given).body.unwrap());
+        assert_eq!(
+            order(json!({"AttributeId": 1, "ObjectTypeId": 1, "MappingId": [72, 71], "NullIsValueMappingId": [71]})),
+            json!({"contributors": [{"mappingId": 72, "nullIsValue": false}, {"mappingId": 71, "nullIsValue": true}]})
+        );
+        assert_eq!(
+            order(json!({"AttributeId": 1, "ObjectTypeId": 1, "MappingId": [72]})),
+            json!({"contributors": [{"mappingId": 72, "nullIsValue": false}]})
+        );
+    }
+
+    #[test]
+    fn settings_go_where_their_type_belongs() {
+        let settings = json!({"1": "x", "2": 443, "3": true, "4": 1.5, "5": null, "6": {"stringValue": "y"}});
+        let post = built_of(
+            "Approve-JIMConnectedSystemServerCertificate",
+            json!({"ConnectedSystemId": 1, "Thumbprint": "8F", "SettingValues": settings}),
+        );
+        assert_eq!(
+            post.body.unwrap()["settingValues"],
+            json!({
+                "1": {"stringValue": "x"}, "2": {"intValue": 443}, "3": {"checkboxValue": true},
+                "4": {"stringValue": "1.5"}, "5": {"stringValue": null}, "6": {"stringValue": "y"},
+            })
+        );
+    }
+
+    #[test]
     fn path_variables_are_one_segment() {
         let row = crate::catalog::find("Get-JIMRunProfile").unwrap();
         let arguments =
