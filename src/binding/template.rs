@@ -54,14 +54,18 @@ impl<'a> Variables<'a> {
     }
 }
 
-/// A text with each `{name}` replaced.
+/// A text with each `{name}` replaced. What is empty takes the space before it along.
 pub fn filled(template: &str, value: impl Fn(&str) -> String) -> String {
     let mut text = String::with_capacity(template.len() + 16);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         text.push_str(before);
         let (name, tail) = after.split_once('}').unwrap_or((after, ""));
-        text.push_str(&value(name));
+        let value = value(name);
+        if value.is_empty() && text.ends_with(' ') {
+            text.pop();
+        }
+        text.push_str(&value);
         rest = tail;
     }
     text.push_str(rest);
@@ -225,6 +229,13 @@ mod tests {
                 "4": {"stringValue": "1.5"}, "5": {"stringValue": null}, "6": {"stringValue": "y"},
             })
         );
+    }
+
+    #[test]
+    fn what_is_absent_leaves_no_gap_in_a_sentence() {
+        let text = |name: &str| if name == "Name" { "x".to_owned() } else { String::new() };
+        assert_eq!(filled("change attribute {Id} of {Name}", text), "change attribute of x");
+        assert_eq!(filled("test '{Id}' {Id}", text), "test ''");
     }
 
     #[test]

@@ -509,11 +509,11 @@ pub struct Hide {
     pub unless: String,
 }
 
-/// A list in the answer that people must see.
+/// A part of the answer that people must see: a text or a list.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Warning {
-    /// The property with the list. Null and absent are empty.
+    /// The property. Null and absent give no warning.
     pub property: String,
     /// For items that are objects: the text, `{property}` is a property of the item.
     #[serde(default)]

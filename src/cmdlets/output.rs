@@ -78,12 +78,13 @@ pub async fn warn(context: &Context<'_>, answer: &Response) {
 }
 
 fn warnings(answer: &RawValue, property: &str, template: Option<&str>) -> Vec<String> {
-    let items = shape::property(answer, property).and_then(|v| serde_json::from_str::<Vec<&RawValue>>(v.get()).ok());
+    let Some(value) = shape::property(answer, property) else { return Vec::new() };
+    let items = serde_json::from_str::<Vec<&RawValue>>(value.get()).unwrap_or_else(|_| vec![value]);
     let worded = |item: &RawValue| match template {
         Some(template) if item.get().starts_with('{') => Some(reason(template, item)),
         _ => shape::plain_text(item),
     };
-    items.into_iter().flatten().filter_map(worded).collect()
+    items.into_iter().filter_map(worded).collect()
 }
 
 /// A text with properties of an object in it; what the object doesn't have is left empty.
@@ -117,11 +118,13 @@ mod tests {
 
     #[test]
     fn warnings_are_texts_or_made_of_objects() {
-        let answer =
-            raw(r#"{"warnings":["a","b"],"errors":[{"attributeId":11,"errorMessage":"Not unique."}],"none":null}"#);
+        let answer = raw(
+            r#"{"warnings":["a","b"],"errors":[{"attributeId":11,"errorMessage":"Not unique."}],"none":null,"one":"c"}"#,
+        );
         assert_eq!(warnings(&answer, "warnings", None), ["a", "b"]);
         let text = "Attribute {attributeId}: {errorMessage}";
         assert_eq!(warnings(&answer, "errors", Some(text)), ["Attribute 11: Not unique."]);
+        assert_eq!(warnings(&answer, "one", None), ["c"]);
         assert!(warnings(&answer, "none", None).is_empty());
         assert!(warnings(&answer, "absent", None).is_empty());
     }
