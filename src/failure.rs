@@ -41,6 +41,9 @@ pub enum Failure {
     InputLacks { cmdlet: String, property: String },
     #[error("Nothing to change: none of the parameters that change something was given.")]
     NothingToChange,
+    /// Refused before anything was sent: what was read first says that it can't be.
+    #[error("Couldn't {action}: {reason}")]
+    Refused { action: String, reason: String },
     /// A row's own words for a status.
     #[error("{text}")]
     Worded { text: String, error: Box<ApiError> },
@@ -122,6 +125,7 @@ impl Failure {
             Self::EntityNotFound { .. } => ("NotFound", C::ObjectNotFound),
             Self::InputLacks { .. } => ("InvalidInputObject", C::InvalidArgument),
             Self::NothingToChange => ("NothingToChange", C::InvalidArgument),
+            Self::Refused { .. } => ("Refused", C::InvalidOperation),
             Self::BadUrl { .. } | Self::NoUrl(_) => ("InvalidUrl", C::InvalidArgument),
             Self::NoCredentials(_) => ("NoCredentials", C::AuthenticationError),
             Self::Store(error) => (error.code(), C::ResourceUnavailable),
