@@ -8,15 +8,8 @@ use super::state::{Activity, World};
 use super::wire::{Call, Handled, Reply, Routed, guid};
 use super::{clock, errors};
 
-const STATUSES: [&str; 7] = [
-    "NotSet",
-    "InProgress",
-    "Complete",
-    "CompleteWithWarning",
-    "CompleteWithError",
-    "FailedWithError",
-    "Cancelled",
-];
+const STATUSES: [&str; 7] =
+    ["NotSet", "InProgress", "Complete", "CompleteWithWarning", "CompleteWithError", "FailedWithError", "Cancelled"];
 /// The totals of a list row, and the kind of change that each counts.
 const TOTALS: [(&str, &str); 15] = [
     ("totalAdded", "Added"),
@@ -50,18 +43,14 @@ pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed
     let id = guid(id)?;
     let found = world.activities.iter().find(|activity| activity.id == id);
     let Some(activity) = found else {
-        return Some(Err(errors::not_found(
-            call,
-            format!("Activity with ID {id} not found."),
-        )));
+        return Some(Err(errors::not_found(call, format!("Activity with ID {id} not found."))));
     };
     Some(match part {
         [] => Ok(Reply::ok(&detail(activity, call.now))),
         ["progress"] => Ok(Reply::ok(&progress(activity, call.now))),
-        ["stats"] if activity.run.is_none() => Err(errors::bad_request(
-            call,
-            "Activity is not a run profile execution.",
-        )),
+        ["stats"] if activity.run.is_none() => {
+            Err(errors::bad_request(call, "Activity is not a run profile execution."))
+        }
         ["stats"] => Ok(Reply::ok(&stats(activity, call.now))),
         ["items"] => items(activity, call),
         ["children"] => Page::of(call, 25).map(|page| Reply::ok(&page.envelope(&[], Value::clone))),
@@ -71,7 +60,17 @@ pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed
 
 impl Activity {
     fn status(&self, now: DateTime<Utc>) -> &'static str {
-        self.run.as_ref().map_or("Complete", |run| run.status(now))
+        match &self.run {
+            Some(run) => run.status(now),
+            None if self.cancelled => "Cancelled",
+            None if self.lasts(now) => "InProgress",
+            None => "Complete",
+        }
+    }
+
+    /// Previews take their time; everything else that is no run was over when it was made.
+    fn lasts(&self, now: DateTime<Utc>) -> bool {
+        self.operation == "Preview" && now < self.created + self.took
     }
 
     fn executed(&self, now: DateTime<Utc>) -> DateTime<Utc> {
@@ -84,7 +83,7 @@ impl Activity {
     fn ended(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match &self.run {
             Some(run) => run.over(now).then(|| run.end()),
-            None => Some(self.created + self.took),
+            None => (!self.lasts(now)).then(|| self.created + self.took),
         }
     }
 
@@ -105,41 +104,20 @@ impl Activity {
             ("initiatedByType", json!(self.actor.kind)),
             ("initiatedById", json!(self.actor.id)),
             ("initiatedByName", json!(self.actor.name)),
-            (
-                "objectsToProcess",
-                json!(run.map_or(0, |run| run.to_process(now))),
-            ),
-            (
-                "objectsProcessed",
-                json!(run.map_or(0, |run| run.processed(now))),
-            ),
-            (
-                "executionTime",
-                json!(ended.map(|end| clock::span(end - executed.min(end)))),
-            ),
-            (
-                "totalActivityTime",
-                json!(ended.map(|end| clock::span(end - self.created))),
-            ),
+            ("objectsToProcess", json!(run.map_or(0, |run| run.to_process(now)))),
+            ("objectsProcessed", json!(run.map_or(0, |run| run.processed(now)))),
+            ("executionTime", json!(ended.map(|end| clock::span(end - executed.min(end))))),
+            ("totalActivityTime", json!(ended.map(|end| clock::span(end - self.created)))),
         ]
     }
 
     fn schedule_fields(&self) -> [(&'static str, Value); 4] {
         let link = self.schedule.as_ref();
         [
-            (
-                "scheduleExecutionId",
-                json!(link.map(|link| link.execution)),
-            ),
+            ("scheduleExecutionId", json!(link.map(|link| link.execution))),
             ("scheduleStepIndex", json!(link.map(|link| link.step))),
-            (
-                "scheduledByScheduleId",
-                json!(link.map(|link| link.schedule)),
-            ),
-            (
-                "scheduledByScheduleName",
-                json!(link.map(|link| &link.name)),
-            ),
+            ("scheduledByScheduleId", json!(link.map(|link| link.schedule))),
+            ("scheduledByScheduleName", json!(link.map(|link| &link.name))),
         ]
     }
 
@@ -149,77 +127,51 @@ impl Activity {
 }
 
 fn object(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
-    Value::Object(
-        fields
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect::<Map<_, _>>(),
-    )
+    Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
 }
 
 fn row(activity: &Activity, now: DateTime<Utc>) -> Value {
     let run = activity.run.as_ref();
-    let totals =
-        TOTALS.map(|(name, kind)| (name, json!(run.map_or(0, |run| run.tally(kind, now)))));
+    let totals = TOTALS.map(|(name, kind)| (name, json!(run.map_or(0, |run| run.tally(kind, now)))));
     object(
         [("id", json!(activity.id))]
             .into_iter()
             .chain(activity.head(now))
             .chain([("connectedSystemRunType", json!(activity.run_type()))])
             .chain(totals)
-            .chain([
-                ("totalErrors", json!(run.map_or(0, |run| run.errors(now)))),
-                ("childActivityCount", json!(0)),
-            ])
+            .chain([("totalErrors", json!(run.map_or(0, |run| run.errors(now)))), ("childActivityCount", json!(0))])
             .chain(activity.schedule_fields()),
     )
 }
 
 fn detail(activity: &Activity, now: DateTime<Utc>) -> Value {
     let run = activity.run.as_ref();
-    let outcome = run
-        .filter(|run| run.over(now) && run.cancelled.is_none())
-        .map(|run| &run.outcome);
+    let outcome = run.filter(|run| run.over(now) && run.cancelled.is_none()).map(|run| &run.outcome);
     let error = outcome.and_then(|outcome| outcome.error.as_ref());
     object(
-        [
-            ("id", json!(activity.id)),
-            ("parentActivityId", Value::Null),
-        ]
-        .into_iter()
-        .chain(activity.head(now))
-        .chain([
-            (
-                "warningMessage",
-                json!(outcome.and_then(|outcome| outcome.warning.as_ref())),
-            ),
-            ("errorMessage", json!(error.map(|error| &error.0))),
-            ("errorStackTrace", json!(error.map(|error| &error.1))),
-            ("errorDetail", Value::Null),
-            ("connectedSystemRunType", json!(activity.run_type())),
-            ("connectedSystemId", json!(activity.system_id)),
-            (
-                "connectedSystemRunProfileId",
-                json!(run.and_then(|run| run.profile_id)),
-            ),
-            ("syncRuleId", Value::Null),
-            ("metaverseObjectId", Value::Null),
-            ("exampleDataTemplateId", Value::Null),
-            (
-                "executionStats",
-                run.map_or(Value::Null, |_| stats(activity, now)),
-            ),
-            (
-                "phases",
-                json!(run.map(|run| run.phases(now)).unwrap_or_default()),
-            ),
-        ])
-        .chain(activity.schedule_fields())
-        .chain([
-            ("changeReason", json!(activity.change_reason)),
-            ("configurationChangeVersion", Value::Null),
-            ("configurationChangeSnapshot", Value::Null),
-        ]),
+        [("id", json!(activity.id)), ("parentActivityId", Value::Null)]
+            .into_iter()
+            .chain(activity.head(now))
+            .chain([
+                ("warningMessage", json!(outcome.and_then(|outcome| outcome.warning.as_ref()))),
+                ("errorMessage", json!(error.map(|error| &error.0))),
+                ("errorStackTrace", json!(error.map(|error| &error.1))),
+                ("errorDetail", Value::Null),
+                ("connectedSystemRunType", json!(activity.run_type())),
+                ("connectedSystemId", json!(activity.system_id)),
+                ("connectedSystemRunProfileId", json!(run.and_then(|run| run.profile_id))),
+                ("syncRuleId", Value::Null),
+                ("metaverseObjectId", Value::Null),
+                ("exampleDataTemplateId", Value::Null),
+                ("executionStats", run.map_or(Value::Null, |_| stats(activity, now))),
+                ("phases", json!(run.map(|run| run.phases(now)).unwrap_or_default())),
+            ])
+            .chain(activity.schedule_fields())
+            .chain([
+                ("changeReason", json!(activity.change_reason)),
+                ("configurationChangeVersion", Value::Null),
+                ("configurationChangeSnapshot", Value::Null),
+            ]),
     )
 }
 
@@ -295,21 +247,12 @@ fn items(activity: &Activity, call: &Call) -> Handled {
 fn list(world: &World, call: &Call) -> Handled {
     let page = Page::of(call, 25)?;
     let wanted = Wanted::of(call)?;
-    let rows: Vec<&Activity> = world
-        .activities
-        .iter()
-        .filter(|activity| wanted.fits(activity, call))
-        .collect();
+    let rows: Vec<&Activity> = world.activities.iter().filter(|activity| wanted.fits(activity, call)).collect();
     // Rows are made for one page only, unless they have to be sorted by what they show.
     if call.param("sortBy").is_none() && call.param("filter").is_none() {
-        return Ok(Reply::ok(
-            &page.envelope(&rows, |activity| row(activity, call.now)),
-        ));
+        return Ok(Reply::ok(&page.envelope(&rows, |activity| row(activity, call.now))));
     }
-    let mut rows: Vec<Value> = rows
-        .into_iter()
-        .map(|activity| row(activity, call.now))
-        .collect();
+    let mut rows: Vec<Value> = rows.into_iter().map(|activity| row(activity, call.now)).collect();
     arrange(call, &mut rows);
     Ok(Reply::ok(&page.envelope(&rows, Value::clone)))
 }
@@ -330,9 +273,7 @@ impl Wanted {
                     .iter()
                     .find(|known| known.eq_ignore_ascii_case(text))
                     .copied()
-                    .ok_or_else(|| {
-                        errors::invalid_field("status", format!("The value '{text}' is not valid."))
-                    })
+                    .ok_or_else(|| errors::invalid_field("status", format!("The value '{text}' is not valid.")))
             })
             .collect::<Result<_, _>>()?;
         let time = |name: &str| {
@@ -342,17 +283,11 @@ impl Wanted {
                 .map(|text| {
                     DateTime::parse_from_rfc3339(&text)
                         .map(|time| time.to_utc())
-                        .map_err(|_| {
-                            errors::invalid_field(name, format!("The value '{text}' is not valid."))
-                        })
+                        .map_err(|_| errors::invalid_field(name, format!("The value '{text}' is not valid.")))
                 })
                 .transpose()
         };
-        Ok(Self {
-            statuses,
-            from: time("createdFrom")?,
-            to: time("createdTo")?,
-        })
+        Ok(Self { statuses, from: time("createdFrom")?, to: time("createdTo")? })
     }
 
     fn fits(&self, activity: &Activity, call: &Call) -> bool {
@@ -360,38 +295,23 @@ impl Wanted {
         let is_run = activity.target_type == "ConnectedSystemRunProfile";
         let any = |name: &str, value: Option<&str>| {
             call.param(name).is_none()
-                || call
-                    .params(name)
-                    .any(|wanted| value.is_some_and(|value| value.eq_ignore_ascii_case(wanted)))
+                || call.params(name).any(|wanted| value.is_some_and(|value| value.eq_ignore_ascii_case(wanted)))
         };
-        let flag = |name: &str, value: bool| {
-            call.param(name)
-                .is_none_or(|text| text.eq_ignore_ascii_case("true") == value)
-        };
+        let flag =
+            |name: &str, value: bool| call.param(name).is_none_or(|text| text.eq_ignore_ascii_case("true") == value);
         let link = activity.schedule.as_ref();
         (self.statuses.is_empty() || self.statuses.contains(&activity.status(now)))
             && self.from.is_none_or(|from| activity.created >= from)
             && self.to.is_none_or(|to| activity.created <= to)
-            && call
-                .param("search")
-                .is_none_or(|text| matches(activity, text))
+            && call.param("search").is_none_or(|text| matches(activity, text))
             && any("operation", Some(activity.operation))
             && any("targetType", Some(activity.target_type))
             && any("initiatorType", Some(activity.actor.kind))
-            && any(
-                "initiatedById",
-                activity.actor.id.map(|id| id.to_string()).as_deref(),
-            )
+            && any("initiatedById", activity.actor.id.map(|id| id.to_string()).as_deref())
             && any("initiatedBy", Some(&activity.actor.name))
             && any("connectedSystem", activity.target_context.as_deref())
-            && any(
-                "runProfile",
-                activity.target_name.as_deref().filter(|_| is_run),
-            )
-            && any(
-                "scheduleId",
-                link.map(|link| link.schedule.to_string()).as_deref(),
-            )
+            && any("runProfile", activity.target_name.as_deref().filter(|_| is_run))
+            && any("scheduleId", link.map(|link| link.schedule.to_string()).as_deref())
             && flag("scheduledOnly", link.is_some())
             && flag("hasChildActivities", false)
             && outcomes(activity, call)
@@ -411,14 +331,10 @@ fn outcomes(activity: &Activity, call: &Call) -> bool {
 
 fn matches(activity: &Activity, text: &str) -> bool {
     let text = text.to_lowercase();
-    [
-        &activity.target_name,
-        &activity.target_context,
-        &activity.message,
-    ]
-    .into_iter()
-    .flatten()
-    .any(|field| field.to_lowercase().contains(&text))
+    [&activity.target_name, &activity.target_context, &activity.message]
+        .into_iter()
+        .flatten()
+        .any(|field| field.to_lowercase().contains(&text))
 }
 
 #[cfg(test)]
@@ -430,8 +346,7 @@ mod tests {
     use super::*;
 
     fn execute(world: &mut World, system: i64, profile: i64) -> String {
-        let path =
-            format!("/synchronisation/connected-systems/{system}/run-profiles/{profile}/execute");
+        let path = format!("/synchronisation/connected-systems/{system}/run-profiles/{profile}/execute");
         let (status, body) = ask(world, "POST", &path, "");
         assert_eq!(status, 202, "{body}");
         format!("/activities/{}", body["activityId"].as_str().unwrap())
@@ -442,35 +357,19 @@ mod tests {
         let mut world = world();
         let path = execute(&mut world, 1, 1);
         let look = |world: &mut World, millis: i64| {
-            ask_at(
-                world,
-                Utc::now() + TimeDelta::milliseconds(millis),
-                "GET",
-                &format!("{path}/progress"),
-                "",
-            )
-            .1
+            ask_at(world, Utc::now() + TimeDelta::milliseconds(millis), "GET", &format!("{path}/progress"), "").1
         };
         let queued = look(&mut world, 0);
-        assert_eq!(
-            (&queued["status"], &queued["totalPhases"]),
-            (&json!("InProgress"), &json!(0))
-        );
+        assert_eq!((&queued["status"], &queued["totalPhases"]), (&json!("InProgress"), &json!(0)));
         let half = look(&mut world, 3400);
         assert!(half["objectsProcessed"].as_i64().unwrap() > 5, "{half}");
         assert!(half["estimatedSecondsRemaining"].as_f64().unwrap() > 0.5);
         assert_eq!(
-            (
-                &half["totalPhases"],
-                half["currentPhaseNumber"].is_i64() || half["currentPhaseNumber"].is_u64()
-            ),
+            (&half["totalPhases"], half["currentPhaseNumber"].is_i64() || half["currentPhaseNumber"].is_u64()),
             (&json!(6), true)
         );
         let done = look(&mut world, 7000);
-        assert_eq!(
-            (&done["status"], &done["percentComplete"]),
-            (&json!("Complete"), &json!(100))
-        );
+        assert_eq!((&done["status"], &done["percentComplete"]), (&json!("Complete"), &json!(100)));
         assert_eq!(done["operationCounts"], json!({"Added": 40}));
         assert_eq!(world.system(1).unwrap().objects, 40);
     }
@@ -478,21 +377,12 @@ mod tests {
     #[test]
     fn the_three_systems_tell_three_stories() {
         let mut world = world();
-        let paths = [
-            execute(&mut world, 1, 1),
-            execute(&mut world, 2, 4),
-            execute(&mut world, 3, 7),
-        ];
+        let paths = [execute(&mut world, 1, 1), execute(&mut world, 2, 4), execute(&mut world, 3, 7)];
         let later = Utc::now() + TimeDelta::seconds(8);
         let ends = paths.map(|path| ask_at(&mut world, later, "GET", &path, "").1);
         assert_eq!(ends[0]["status"], "Complete");
         assert_eq!(ends[1]["status"], "FailedWithError");
-        assert!(
-            ends[1]["errorMessage"]
-                .as_str()
-                .unwrap()
-                .starts_with("Could not find file")
-        );
+        assert!(ends[1]["errorMessage"].as_str().unwrap().starts_with("Could not find file"));
         assert_eq!(ends[2]["status"], "CompleteWithWarning");
         assert!(ends[2]["warningMessage"].is_string());
     }
@@ -501,26 +391,10 @@ mod tests {
     fn a_run_whose_profile_is_deleted_while_queued_completes_without_doing_anything() {
         let mut world = world();
         let path = execute(&mut world, 1, 1);
-        ask(
-            &mut world,
-            "DELETE",
-            "/synchronisation/connected-systems/1/run-profiles/1",
-            "",
-        );
-        let end = ask_at(
-            &mut world,
-            Utc::now() + TimeDelta::seconds(8),
-            "GET",
-            &path,
-            "",
-        )
-        .1;
+        ask(&mut world, "DELETE", "/synchronisation/connected-systems/1/run-profiles/1", "");
+        let end = ask_at(&mut world, Utc::now() + TimeDelta::seconds(8), "GET", &path, "").1;
         assert_eq!(
-            (
-                &end["status"],
-                &end["objectsProcessed"],
-                &end["connectedSystemRunProfileId"]
-            ),
+            (&end["status"], &end["objectsProcessed"], &end["connectedSystemRunProfileId"]),
             (&json!("Complete"), &json!(0), &Value::Null)
         );
     }
@@ -530,31 +404,14 @@ mod tests {
         let mut world = world();
         execute(&mut world, 1, 1);
         let count = |world: &mut World, query: &str| {
-            ask(world, "GET", &format!("/activities?{query}"), "").1["totalCount"]
-                .as_i64()
-                .unwrap()
+            ask(world, "GET", &format!("/activities?{query}"), "").1["totalCount"].as_i64().unwrap()
         };
         assert_eq!(count(&mut world, "operation=Execute"), 1);
         assert!(count(&mut world, "operation=Execute&operation=Create") > 10);
         assert_eq!(count(&mut world, "operation=Create&status=InProgress"), 0);
-        assert_eq!(
-            count(
-                &mut world,
-                "connectedSystem=HR%20CSV%20Source&runProfile=Full%20Import"
-            ),
-            2
-        );
-        assert_eq!(
-            ask(&mut world, "GET", "/activities?status=Nonesuch", "").0,
-            400
-        );
-        let newest = ask(
-            &mut world,
-            "GET",
-            "/activities?sortBy=created&sortDirection=desc",
-            "",
-        )
-        .1;
+        assert_eq!(count(&mut world, "connectedSystem=HR%20CSV%20Source&runProfile=Full%20Import"), 2);
+        assert_eq!(ask(&mut world, "GET", "/activities?status=Nonesuch", "").0, 400);
+        let newest = ask(&mut world, "GET", "/activities?sortBy=created&sortDirection=desc", "").1;
         assert_eq!(newest["items"][0]["targetOperationType"], "Execute");
     }
 }

@@ -11,11 +11,8 @@ use super::faults::{Ailment, Faults, When};
 use super::record::{Entry, Record};
 use super::seed;
 use super::state::World;
-use super::wire::{Call, Handled, Reply, Routed, int};
-use super::{
-    SandboxOptions, activities, api_keys, clock, connected_systems, errors, idp, metaverse,
-    run_profiles, schedules, settings, system, worker_tasks,
-};
+use super::wire::{Call, Handled, Reply, Routed};
+use super::{SandboxOptions, change_history, clock, errors, idp, system};
 
 pub(super) struct App {
     pub(super) options: SandboxOptions,
@@ -46,11 +43,7 @@ impl App {
 
     /// The faults that concern this call; the sandbox's own switches are never faulty.
     pub(super) fn strike(&mut self, call: &Call) -> Ailment {
-        if is(call, "sandbox") {
-            Ailment::default()
-        } else {
-            self.faults.strike(call)
-        }
+        if is(call, "sandbox") { Ailment::default() } else { self.faults.strike(call) }
     }
 
     /// Carries the call out, unless a fault comes first, and keeps the record.
@@ -86,21 +79,13 @@ impl App {
         let reply = self.authenticated(&mut call, database_down);
         // Routes that do not exist: the web interface's page for GET, nothing for the rest.
         let reply = reply.unwrap_or_else(|| {
-            Ok(if call.method == "GET" {
-                Reply::html()
-            } else {
-                Reply::empty(StatusCode::BAD_REQUEST)
-            })
+            Ok(if call.method == "GET" { Reply::html() } else { Reply::empty(StatusCode::BAD_REQUEST) })
         });
         reply.unwrap_or_else(|error| error)
     }
 
     fn authenticated(&mut self, call: &mut Call, database_down: bool) -> Routed {
-        let lower: Vec<String> = call
-            .segments
-            .iter()
-            .map(|segment| segment.to_ascii_lowercase())
-            .collect();
+        let lower: Vec<String> = call.segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
         let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
         let rest = match lower.as_slice() {
             ["idp", rest @ ..] if self.options.identity_provider => {
@@ -113,15 +98,8 @@ impl App {
         if let Some(reply) = system::health(call, rest, database_down) {
             return Some(reply);
         }
-        let caller = if database_down {
-            None
-        } else {
-            auth::caller(&mut self.world, call)
-        };
-        if let Err(refused) =
-            self.limits
-                .admit(self.options.rate_limit.as_ref(), call, caller.as_ref())
-        {
+        let caller = if database_down { None } else { auth::caller(&mut self.world, call) };
+        if let Err(refused) = self.limits.admit(self.options.rate_limit.as_ref(), call, caller.as_ref()) {
             return Some(Err(refused));
         }
         if rest == ["auth", "config"] && call.method == "GET" {
@@ -137,21 +115,7 @@ impl App {
         if !caller.administrator {
             return Some(Err(errors::forbidden()));
         }
-        self.area(call, rest)
-            .or_else(|| not_offered(rest).then(|| Err(errors::not_offered(call))))
-    }
-
-    fn area(&mut self, call: &Call, rest: &[&str]) -> Routed {
-        let world = &mut self.world;
-        connected_systems::route(world, call, rest)
-            .or_else(|| run_profiles::route(world, call, rest))
-            .or_else(|| activities::route(world, call, rest))
-            .or_else(|| metaverse::route(world, call, rest))
-            .or_else(|| worker_tasks::route(world, call, rest))
-            .or_else(|| api_keys::route(world, call, rest))
-            .or_else(|| schedules::route(world, call, rest))
-            .or_else(|| settings::route(world, call, rest))
-            .or_else(|| system::route(world, call, rest))
+        change_history::watch(&mut self.world, call, rest)
     }
 
     /// The switches under `/sandbox`, for callers on this machine only.
@@ -170,10 +134,7 @@ impl App {
                 self.faults = Faults::default();
                 Ok(Reply::empty(StatusCode::NO_CONTENT))
             }
-            ("GET", ["record"]) => Ok(Reply::bare_json(
-                StatusCode::OK,
-                &self.record.show(traffic.0, traffic.1),
-            )),
+            ("GET", ["record"]) => Ok(Reply::bare_json(StatusCode::OK, &self.record.show(traffic.0, traffic.1))),
             ("DELETE", ["record"]) => {
                 self.record = Record::default();
                 Ok(Reply::empty(StatusCode::NO_CONTENT))
@@ -193,10 +154,7 @@ impl App {
 
     fn add_faults(&mut self, call: &Call) -> Handled {
         let more = Faults::parse(&call.body).map_err(|error| {
-            Reply::bare_json(
-                StatusCode::BAD_REQUEST,
-                &json!({"error": format!("these are no faults: {error}")}),
-            )
+            Reply::bare_json(StatusCode::BAD_REQUEST, &json!({"error": format!("these are no faults: {error}")}))
         })?;
         self.faults.add(more);
         Ok(Reply::bare_json(StatusCode::OK, &json!(self.faults)))
@@ -211,36 +169,8 @@ impl App {
     }
 }
 
-/// Areas of the real server that are missing here.
-fn not_offered(segments: &[&str]) -> bool {
-    match segments {
-        [
-            "metaverse"
-            | "example-data"
-            | "filesystem"
-            | "history"
-            | "predefined-searches"
-            | "previews"
-            | "certificates"
-            | "security",
-            ..,
-        ]
-        | [
-            "synchronisation",
-            "data-flows" | "pending-exports" | "sync-rules" | "test-expression",
-            ..,
-        ] => true,
-        ["synchronisation", "connected-systems", id, area, ..] => {
-            int(id).is_some() && *area != "run-profiles"
-        }
-        _ => segments.last() == Some(&"change-history"),
-    }
-}
-
 fn is(call: &Call, first: &str) -> bool {
-    call.segments
-        .first()
-        .is_some_and(|segment| segment == first)
+    call.segments.first().is_some_and(|segment| segment == first)
 }
 
 fn is_local(peer: IpAddr) -> bool {
@@ -266,12 +196,7 @@ fn planned(call: &Call, status: u16, retry_after: Option<String>) -> Reply {
 
 fn spoil(mut reply: Reply, ailment: &Ailment) -> Reply {
     if ailment.wrong_shape {
-        reply.body = if reply.body.starts_with(b"[") {
-            r#"{"unexpected":true}"#
-        } else {
-            r#"["unexpected"]"#
-        }
-        .into();
+        reply.body = if reply.body.starts_with(b"[") { r#"{"unexpected":true}"# } else { r#"["unexpected"]"# }.into();
     }
     if ailment.truncated {
         reply.body.truncate(reply.body.len() / 2);
@@ -294,19 +219,11 @@ fn entry_of(call: &Call) -> Entry {
         sequence: 0,
         method: call.method.to_string(),
         path: call.path.clone(),
-        query: if login {
-            String::new()
-        } else {
-            call.raw_query.clone()
-        },
+        query: if login { String::new() } else { call.raw_query.clone() },
         status: 0,
         executed: false,
         key: key.or(token),
-        body_fields: if login {
-            Vec::new()
-        } else {
-            Body::names(&call.body)
-        },
+        body_fields: if login { Vec::new() } else { Body::names(&call.body) },
         at: clock::fresh(call.now),
     }
 }

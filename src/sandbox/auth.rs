@@ -29,22 +29,12 @@ pub(super) fn caller(world: &mut World, call: &Call) -> Option<Caller> {
             return None;
         }
         key.used = Some(now);
-        return Some(Caller {
-            actor: key.actor(),
-            administrator: key.administrator,
-            bucket: key.id.to_string(),
-        });
+        return Some(Caller { actor: key.actor(), administrator: key.administrator, bucket: key.id.to_string() });
     }
-    let token = call
-        .header(AUTHORIZATION.as_str())?
-        .strip_prefix("Bearer ")?;
+    let token = call.header(AUTHORIZATION.as_str())?.strip_prefix("Bearer ")?;
     let user = world.identities.user_of(token, call.now)?;
     Some(Caller {
-        actor: Actor {
-            kind: "User",
-            id: Some(user),
-            name: "Initial Admin".to_owned(),
-        },
+        actor: Actor { kind: "User", id: Some(user), name: "Initial Admin".to_owned() },
         administrator: true,
         bucket: user.to_string(),
     })
@@ -93,10 +83,7 @@ impl Limits {
         };
         let window = TimeDelta::from_std(limit.window).unwrap_or(TimeDelta::MAX);
         let seen = self.seen.entry(bucket).or_default();
-        while seen
-            .front()
-            .is_some_and(|first| call.now - *first >= window)
-        {
+        while seen.front().is_some_and(|first| call.now - *first >= window) {
             seen.pop_front();
         }
         if seen.len() >= usize::try_from(allowed).unwrap_or(usize::MAX) {

@@ -28,10 +28,7 @@ impl<'a> Body<'a> {
         let kind = call.header(CONTENT_TYPE.as_str()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !call.body.is_empty() && kind != "application/json" && !kind.ends_with("+json") {
-            return Err(errors::problem(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "15.5.16",
-            ));
+            return Err(errors::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "15.5.16"));
         }
         Self::parse(&call.body, model)
     }
@@ -39,22 +36,16 @@ impl<'a> Body<'a> {
     /// As `of`, for the routes that can do without a body.
     pub(super) fn optional(call: &'a Call, model: &str) -> Result<Self, Reply> {
         if call.body.is_empty() {
-            return Ok(Self {
-                text: "",
-                fields: Vec::new(),
-            });
+            return Ok(Self { text: "", fields: Vec::new() });
         }
         Self::of(call, model)
     }
 
     fn parse(bytes: &'a [u8], model: &str) -> Result<Self, Reply> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|_| broken("$", "The JSON value is not valid UTF-8.".to_owned()))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| broken("$", "The JSON value is not valid UTF-8.".to_owned()))?;
         if text.trim().is_empty() {
-            return Err(broken(
-                "",
-                "A non-empty request body is required.".to_owned(),
-            ));
+            return Err(broken("", "A non-empty request body is required.".to_owned()));
         }
         let start = text.len() - text.trim_start().len();
         let fields = match serde_json::Deserializer::from_str(text).deserialize_map(Fields) {
@@ -62,16 +53,10 @@ impl<'a> Body<'a> {
             _ => return Err(Self::why_not(text, start, model)),
         };
         for (index, (name, _)) in fields.iter().enumerate() {
-            if fields
-                .iter()
-                .take(index)
-                .any(|(other, _)| other.eq_ignore_ascii_case(name))
-            {
+            if fields.iter().take(index).any(|(other, _)| other.eq_ignore_ascii_case(name)) {
                 return Err(broken(
                     &format!("$.{name}"),
-                    format!(
-                        "Duplicate property '{name}' encountered during deserialization of type '{model}'."
-                    ),
+                    format!("Duplicate property '{name}' encountered during deserialization of type '{model}'."),
                 ));
             }
         }
@@ -90,12 +75,9 @@ impl<'a> Body<'a> {
                 };
                 located(&path, &reason, text, text.len())
             }
-            b'[' | b'"' | b'-' | b'0'..=b'9' => located(
-                "$",
-                &format!("The JSON value could not be converted to {model}."),
-                text,
-                start + 1,
-            ),
+            b'[' | b'"' | b'-' | b'0'..=b'9' => {
+                located("$", &format!("The JSON value could not be converted to {model}."), text, start + 1)
+            }
             b't' | b'f' | b'n' => {
                 let literal = match first {
                     b't' => "true",
@@ -106,34 +88,20 @@ impl<'a> Body<'a> {
                 if word == "null" {
                     return broken("", "A non-empty request body is required.".to_owned());
                 }
-                let same = word
-                    .bytes()
-                    .zip(literal.bytes())
-                    .take_while(|(a, b)| a == b)
-                    .count();
+                let same = word.bytes().zip(literal.bytes()).take_while(|(a, b)| a == b).count();
                 located(
                     "$",
-                    &format!(
-                        "'{word}' is an invalid JSON literal. Expected the literal '{literal}'."
-                    ),
+                    &format!("'{word}' is an invalid JSON literal. Expected the literal '{literal}'."),
                     text,
                     start + same,
                 )
             }
-            other => located(
-                "$",
-                &format!("'{}' is an invalid start of a value.", char::from(other)),
-                text,
-                start,
-            ),
+            other => located("$", &format!("'{}' is an invalid start of a value.", char::from(other)), text, start),
         }
     }
 
     fn field(&self, name: &str) -> Option<(&str, &'a RawValue)> {
-        self.fields
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(key, raw)| (key.as_str(), *raw))
+        self.fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(key, raw)| (key.as_str(), *raw))
     }
 
     /// The names that were sent, for the record (never the values).
@@ -157,9 +125,7 @@ impl<'a> Body<'a> {
 
     pub(super) fn value(&self, name: &str) -> Option<Value> {
         let (_, raw) = self.field(name)?;
-        serde_json::from_str(raw.get())
-            .ok()
-            .filter(|value: &Value| !value.is_null())
+        serde_json::from_str(raw.get()).ok().filter(|value: &Value| !value.is_null())
     }
 
     /// Missing and null are the same to the server.
@@ -170,11 +136,7 @@ impl<'a> Body<'a> {
     }
 
     pub(super) fn int(&self, name: &str, nullable: bool) -> Result<Option<i64>, Reply> {
-        let kind = if nullable {
-            "System.Nullable`1[System.Int32]"
-        } else {
-            "System.Int32"
-        };
+        let kind = if nullable { "System.Nullable`1[System.Int32]" } else { "System.Int32" };
         let Some((key, raw)) = self.field(name) else {
             return Ok(None);
         };
@@ -185,17 +147,11 @@ impl<'a> Body<'a> {
             Ok(Value::String(text)) => text.parse::<i32>().ok(),
             _ => None,
         };
-        parsed
-            .map(|number| Some(i64::from(number)))
-            .ok_or_else(|| self.wrong(key, raw, kind))
+        parsed.map(|number| Some(i64::from(number))).ok_or_else(|| self.wrong(key, raw, kind))
     }
 
     pub(super) fn flag(&self, name: &str, nullable: bool) -> Result<Option<bool>, Reply> {
-        let kind = if nullable {
-            "System.Nullable`1[System.Boolean]"
-        } else {
-            "System.Boolean"
-        };
+        let kind = if nullable { "System.Nullable`1[System.Boolean]" } else { "System.Boolean" };
         let Some((key, raw)) = self.field(name) else {
             return Ok(None);
         };
@@ -207,22 +163,13 @@ impl<'a> Body<'a> {
     }
 
     /// An enum: its names without regard to case; never its numbers.
-    pub(super) fn one_of(
-        &self,
-        name: &str,
-        kind: &str,
-        names: &[&'static str],
-    ) -> Result<Option<&'static str>, Reply> {
+    pub(super) fn one_of(&self, name: &str, kind: &str, names: &[&'static str]) -> Result<Option<&'static str>, Reply> {
         let Some((key, raw)) = self.field(name) else {
             return Ok(None);
         };
         serde_json::from_str::<String>(raw.get())
             .ok()
-            .and_then(|text| {
-                names
-                    .iter()
-                    .find(|known| known.eq_ignore_ascii_case(text.trim()))
-            })
+            .and_then(|text| names.iter().find(|known| known.eq_ignore_ascii_case(text.trim())))
             .map(|known| Some(*known))
             .ok_or_else(|| self.wrong(key, raw, kind))
     }
@@ -258,26 +205,15 @@ fn last_key(text: &str) -> Option<&str> {
 fn located(path: &str, reason: &str, text: &str, offset: usize) -> Reply {
     let before = text.as_bytes().get(..offset).unwrap_or_default();
     let line = before.iter().filter(|byte| **byte == b'\n').count();
-    let column = before
-        .iter()
-        .rev()
-        .take_while(|byte| **byte != b'\n')
-        .count();
-    broken(
-        path,
-        format!("{reason} Path: {path} | LineNumber: {line} | BytePositionInLine: {column}."),
-    )
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
+    broken(path, format!("{reason} Path: {path} | LineNumber: {line} | BytePositionInLine: {column}."))
 }
 
 /// A body that can't be bound is missing too, and the server reports both; the root's message comes first.
 fn broken(path: &str, text: String) -> Reply {
     let found = (path.to_owned(), vec![text]);
     let needed = (NEEDED.0.to_owned(), vec![NEEDED.1.to_owned()]);
-    errors::invalid(if path.len() < 2 {
-        vec![found, needed]
-    } else {
-        vec![needed, found]
-    })
+    errors::invalid(if path.len() < 2 { vec![found, needed] } else { vec![needed, found] })
 }
 
 #[cfg(test)]
@@ -287,17 +223,12 @@ mod tests {
 
     fn message(reply: &Reply, path: &str) -> String {
         let body: Value = serde_json::from_slice(&reply.body).unwrap();
-        body["errors"][path][0]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        body["errors"][path][0].as_str().unwrap_or_default().to_owned()
     }
 
     #[test]
     fn numbers_may_be_strings_but_not_fractions() {
-        let body = Body::parse(br#"{"a": "100", "b": 100.0, "c": 1e2, "d": null}"#, "M")
-            .map_err(|_| ())
-            .unwrap();
+        let body = Body::parse(br#"{"a": "100", "b": 100.0, "c": 1e2, "d": null}"#, "M").map_err(|_| ()).unwrap();
         assert_eq!(body.int("A", true).unwrap(), Some(100));
         let refused = body.int("b", false).unwrap_err();
         assert_eq!(
@@ -311,25 +242,16 @@ mod tests {
 
     #[test]
     fn enums_are_names() {
-        let body = Body::parse(br#"{"a": "fullimport", "b": 1, "c": "1"}"#, "M")
-            .map_err(|_| ())
-            .unwrap();
-        assert_eq!(
-            body.one_of("a", "T", &["FullImport"]).unwrap(),
-            Some("FullImport")
-        );
+        let body = Body::parse(br#"{"a": "fullimport", "b": 1, "c": "1"}"#, "M").map_err(|_| ()).unwrap();
+        assert_eq!(body.one_of("a", "T", &["FullImport"]).unwrap(), Some("FullImport"));
         assert!(body.one_of("b", "T", &["FullImport"]).is_err());
         assert!(body.one_of("c", "T", &["FullImport"]).is_err());
     }
 
     #[test]
     fn duplicates_literals_and_broken_objects_say_where() {
-        let why = |text: &'static str, path: &str| {
-            message(&Body::parse(text.as_bytes(), "M").err().unwrap(), path)
-        };
-        assert!(
-            why(r#"{"name":"a","name":"b"}"#, "$.name").starts_with("Duplicate property 'name'")
-        );
+        let why = |text: &'static str, path: &str| message(&Body::parse(text.as_bytes(), "M").err().unwrap(), path);
+        assert!(why(r#"{"name":"a","name":"b"}"#, "$.name").starts_with("Duplicate property 'name'"));
         assert!(why("nonsense", "$").ends_with("BytePositionInLine: 1."));
         assert!(why("{\"name\": ", "$.name").ends_with("LineNumber: 0 | BytePositionInLine: 9."));
         assert!(why("[]", "$").ends_with("BytePositionInLine: 1."));

@@ -5,10 +5,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// `2026-11-22T23:09:58.782832+00:00`
 pub(super) fn stored(at: DateTime<Utc>) -> String {
-    format!(
-        "{}+00:00",
-        trimmed(&at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string())
-    )
+    format!("{}+00:00", trimmed(&at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()))
 }
 
 /// `2026-11-22T23:11:02.8732376Z`
@@ -36,20 +33,9 @@ pub(super) fn span(length: TimeDelta) -> String {
     let micros = length.num_microseconds().unwrap_or_default().max(0);
     let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    let day_part = if days > 0 {
-        format!("{days}.")
-    } else {
-        String::new()
-    };
-    let fraction = if rest > 0 {
-        format!(".{rest:06}0")
-    } else {
-        String::new()
-    };
-    format!(
-        "{day_part}{hours:02}:{minutes:02}:{:02}{fraction}",
-        seconds % 60
-    )
+    let day_part = if days > 0 { format!("{days}.") } else { String::new() };
+    let fraction = if rest > 0 { format!(".{rest:06}0") } else { String::new() };
+    format!("{day_part}{hours:02}:{minutes:02}:{:02}{fraction}", seconds % 60)
 }
 
 /// Seconds as a JSON number with microsecond precision.
@@ -68,22 +54,10 @@ mod tests {
 
     #[test]
     fn both_forms_drop_trailing_zeros() {
-        assert_eq!(
-            stored(at("2026-11-22T23:09:59.954540Z")),
-            "2026-11-22T23:09:59.95454+00:00"
-        );
-        assert_eq!(
-            stored(at("2026-11-22T23:10:00Z")),
-            "2026-11-22T23:10:00+00:00"
-        );
-        assert_eq!(
-            fresh(at("2026-11-22T23:11:02.873237600Z")),
-            "2026-11-22T23:11:02.8732376Z"
-        );
-        assert_eq!(
-            fresh(at("2026-11-22T23:11:02.105284Z")),
-            "2026-11-22T23:11:02.105284Z"
-        );
+        assert_eq!(stored(at("2026-11-22T23:09:59.954540Z")), "2026-11-22T23:09:59.95454+00:00");
+        assert_eq!(stored(at("2026-11-22T23:10:00Z")), "2026-11-22T23:10:00+00:00");
+        assert_eq!(fresh(at("2026-11-22T23:11:02.873237600Z")), "2026-11-22T23:11:02.8732376Z");
+        assert_eq!(fresh(at("2026-11-22T23:11:02.105284Z")), "2026-11-22T23:11:02.105284Z");
     }
 
     #[test]

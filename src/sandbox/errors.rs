@@ -9,10 +9,7 @@ use super::wire::{Call, Reply};
 
 /// Shape 1: model validation, problem details. `errors` keeps the order given.
 pub(super) fn invalid(errors: Vec<(String, Vec<String>)>) -> Reply {
-    let errors: Map<String, Value> = errors
-        .into_iter()
-        .map(|(field, texts)| (field, json!(texts)))
-        .collect();
+    let errors: Map<String, Value> = errors.into_iter().map(|(field, texts)| (field, json!(texts))).collect();
     Reply::bare_json(
         StatusCode::BAD_REQUEST,
         &json!({
@@ -43,16 +40,8 @@ pub(super) fn problem(status: StatusCode, section: &str) -> Reply {
 }
 
 /// Shapes 2 and 3: business errors; schedules and keys leave `code` empty.
-pub(super) fn business(
-    call: &Call,
-    status: StatusCode,
-    code: &str,
-    message: impl Into<String>,
-) -> Reply {
-    Reply::json(
-        status,
-        &business_body(call, code, message.into(), Value::Null),
-    )
+pub(super) fn business(call: &Call, status: StatusCode, code: &str, message: impl Into<String>) -> Reply {
+    Reply::json(status, &business_body(call, code, message.into(), Value::Null))
 }
 
 pub(super) fn business_body(call: &Call, code: &str, message: String, fields: Value) -> Value {
@@ -75,10 +64,7 @@ pub(super) fn bad_request(call: &Call, message: impl Into<String>) -> Reply {
 
 /// `VALIDATION_ERROR` with its fields.
 pub(super) fn rejected(call: &Call, message: &str, fields: Value) -> Reply {
-    Reply::json(
-        StatusCode::BAD_REQUEST,
-        &business_body(call, "VALIDATION_ERROR", message.to_owned(), fields),
-    )
+    Reply::json(StatusCode::BAD_REQUEST, &business_body(call, "VALIDATION_ERROR", message.to_owned(), fields))
 }
 
 /// An exception that no controller caught: the same fields, a content type without charset.
@@ -94,30 +80,12 @@ pub(super) fn uncaught(call: &Call, status: StatusCode, code: &str, message: &st
 
 /// An exception that the server keeps to itself, as for U+0000 in a name.
 pub(super) fn internal(call: &Call) -> Reply {
-    uncaught(
-        call,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "INTERNAL_ERROR",
-        "An unexpected error occurred.",
-    )
-}
-
-/// A route of the real server that the sandbox does not have: better said than answered with a page.
-pub(super) fn not_offered(call: &Call) -> Reply {
-    business(
-        call,
-        StatusCode::NOT_IMPLEMENTED,
-        "SANDBOX_NOT_OFFERED",
-        format!("The sandbox does not offer {} {}.", call.method, call.path),
-    )
+    uncaught(call, StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "An unexpected error occurred.")
 }
 
 /// Shape 4: the same body whether a key is missing, unknown, disabled or sent as Bearer.
 pub(super) fn unauthorised() -> Reply {
-    Reply::bare_json(
-        StatusCode::UNAUTHORIZED,
-        &json!({"error": "Unauthorized", "message": "Authentication required"}),
-    )
+    Reply::bare_json(StatusCode::UNAUTHORIZED, &json!({"error": "Unauthorized", "message": "Authentication required"}))
 }
 
 /// Shape 5: nothing but the status.
@@ -145,9 +113,5 @@ pub(super) fn too_many(call: &Call, retry_after: Option<String>) -> Reply {
 }
 
 fn trace_id() -> String {
-    format!(
-        "00-{:032x}-{:016x}-00",
-        fastrand::u128(..),
-        fastrand::u64(..)
-    )
+    format!("00-{:032x}-{:016x}-00", fastrand::u128(..), fastrand::u64(..))
 }

@@ -30,18 +30,12 @@ pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed
     Some(match (call.method.as_str(), segments) {
         ("GET", []) => executions(world, call),
         ("GET", ["active"]) => {
-            let active = world
-                .executions
-                .iter()
-                .rev()
-                .filter(|one| one.completed.is_none());
+            let active = world.executions.iter().rev().filter(|one| one.completed.is_none());
             Ok(Reply::ok(&active.map(execution_row).collect()))
         }
         ("GET", [id]) => {
             let found = execution(world, call, guid(id)?);
-            found.map(|index| {
-                Reply::ok(&execution_detail(world, &world.executions[index], call.now))
-            })
+            found.map(|index| Reply::ok(&execution_detail(world, &world.executions[index], call.now)))
         }
         ("POST", [id, "cancel"]) => cancel(world, call, guid(id)?),
         _ => return None,
@@ -53,14 +47,7 @@ fn execution(world: &World, call: &Call, id: Uuid) -> Result<usize, Reply> {
         .executions
         .iter()
         .position(|execution| execution.id == id)
-        .ok_or_else(|| {
-            errors::business(
-                call,
-                StatusCode::NOT_FOUND,
-                "",
-                format!("Schedule execution not found: {id}"),
-            )
-        })
+        .ok_or_else(|| errors::business(call, StatusCode::NOT_FOUND, "", format!("Schedule execution not found: {id}")))
 }
 
 pub(super) fn run(world: &mut World, call: &Call, id: Uuid) -> Handled {
@@ -68,14 +55,7 @@ pub(super) fn run(world: &mut World, call: &Call, id: Uuid) -> Handled {
     if schedule.steps.is_empty() {
         return Err(refused(call, "Cannot run a schedule with no steps"));
     }
-    let gone = |step: &Step| {
-        world
-            .profile(
-                step.system.unwrap_or_default(),
-                step.profile.unwrap_or_default(),
-            )
-            .is_none()
-    };
+    let gone = |step: &Step| world.profile(step.system.unwrap_or_default(), step.profile.unwrap_or_default()).is_none();
     if schedule.steps.iter().any(gone) {
         return Err(errors::uncaught(
             call,
@@ -94,10 +74,7 @@ pub(super) fn run(world: &mut World, call: &Call, id: Uuid) -> Handled {
         queued: call.now,
         completed: None,
         // The server says "User" for keys too (observed).
-        actor: Actor {
-            kind: "User",
-            ..call.actor.clone()
-        },
+        actor: Actor { kind: "User", ..call.actor.clone() },
         error: None,
     };
     let answer = json!({
@@ -136,11 +113,7 @@ fn take_turn(world: &mut World, execution: &mut Execution, now: DateTime<Utc>) -
             run_profiles::start(world, now, &execution.actor, system, profile, Some(link))
         });
         if started.is_none() {
-            fail(
-                execution,
-                "the run profile of this step no longer exists".to_owned(),
-                now,
-            );
+            fail(execution, "the run profile of this step no longer exists".to_owned(), now);
         }
         return started.is_some();
     };
@@ -150,11 +123,7 @@ fn take_turn(world: &mut World, execution: &mut Execution, now: DateTime<Utc>) -
     let (status, end) = (run.status(now), run.end());
     if matches!(status, "FailedWithError" | "Cancelled") && !step.continue_on_failure {
         let name = step.name.unwrap_or_else(|| execution.current.to_string());
-        fail(
-            execution,
-            format!("Step '{name}' failed and ContinueOnFailure is false."),
-            end,
-        );
+        fail(execution, format!("Step '{name}' failed and ContinueOnFailure is false."), end);
     } else if execution.current + 1 == execution.steps.len() {
         (execution.status, execution.completed) = ("Complete", Some(end));
     } else {
@@ -169,10 +138,7 @@ fn fail(execution: &mut Execution, why: String, at: DateTime<Utc>) {
 
 fn activity_of<'a>(world: &'a World, execution: &Execution, step: usize) -> Option<&'a Activity> {
     world.activities.iter().find(|activity| {
-        activity
-            .schedule
-            .as_ref()
-            .is_some_and(|link| link.execution == execution.id && link.step == step)
+        activity.schedule.as_ref().is_some_and(|link| link.execution == execution.id && link.step == step)
     })
 }
 
@@ -180,12 +146,8 @@ fn activity_of<'a>(world: &'a World, execution: &Execution, step: usize) -> Opti
 fn executions(world: &World, call: &Call) -> Handled {
     let page = page(call)?;
     let wanted = call.param("scheduleId").and_then(guid);
-    let rows: Vec<&Execution> = world
-        .executions
-        .iter()
-        .rev()
-        .filter(|one| wanted.is_none_or(|id| one.schedule == id))
-        .collect();
+    let rows: Vec<&Execution> =
+        world.executions.iter().rev().filter(|one| wanted.is_none_or(|id| one.schedule == id)).collect();
     Ok(Reply::ok(&page.envelope(&rows, |one| execution_row(one))))
 }
 
@@ -208,9 +170,7 @@ fn execution_row(execution: &Execution) -> Value {
 }
 
 fn execution_detail(world: &World, execution: &Execution, now: DateTime<Utc>) -> Value {
-    let steps: Vec<Value> = (0..execution.steps.len())
-        .map(|index| step_detail(world, execution, index, now))
-        .collect();
+    let steps: Vec<Value> = (0..execution.steps.len()).map(|index| step_detail(world, execution, index, now)).collect();
     let summary: Vec<Value> = steps
         .iter()
         .map(|step| {
@@ -232,10 +192,7 @@ fn execution_detail(world: &World, execution: &Execution, now: DateTime<Utc>) ->
         "totalSteps": execution.steps.len(),
         "steps": summary,
     });
-    before(
-        json!({"steps": steps, "progress": progress}),
-        execution_row(execution),
-    )
+    before(json!({"steps": steps, "progress": progress}), execution_row(execution))
 }
 
 fn step_detail(world: &World, execution: &Execution, index: usize, now: DateTime<Utc>) -> Value {
@@ -251,10 +208,7 @@ fn step_detail(world: &World, execution: &Execution, index: usize, now: DateTime
         Some("Cancelled") => "Cancelled",
         Some(_) => "Completed",
     };
-    let (system, profile) = (
-        step.system.unwrap_or_default(),
-        step.profile.unwrap_or_default(),
-    );
+    let (system, profile) = (step.system.unwrap_or_default(), step.profile.unwrap_or_default());
     json!({
         "stepIndex": step.index,
         "name": step.name,
@@ -279,22 +233,12 @@ fn cancel(world: &mut World, call: &Call, id: Uuid) -> Handled {
     let index = execution(world, call, id)?;
     let execution = &mut world.executions[index];
     if execution.completed.is_some() {
-        return Err(refused(
-            call,
-            format!("Cannot cancel execution with status: {}", execution.status),
-        ));
+        return Err(refused(call, format!("Cannot cancel execution with status: {}", execution.status)));
     }
     (execution.status, execution.completed) = ("Cancelled", Some(call.now));
     for activity in &mut world.activities {
-        let mine = activity
-            .schedule
-            .as_ref()
-            .is_some_and(|link| link.execution == id);
-        if let Some(run) = activity
-            .run
-            .as_mut()
-            .filter(|run| mine && !run.over(call.now))
-        {
+        let mine = activity.schedule.as_ref().is_some_and(|link| link.execution == id);
+        if let Some(run) = activity.run.as_mut().filter(|run| mine && !run.over(call.now)) {
             run.cancelled = Some(call.now);
         }
     }

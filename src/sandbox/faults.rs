@@ -96,10 +96,7 @@ impl Faults {
     pub(super) fn strike(&mut self, call: &Call) -> Ailment {
         let mut ailment = Ailment::default();
         // What spoils an answer waits for one that is the server's own.
-        let replaced = self
-            .0
-            .iter()
-            .any(|fault| fault.replaces() && fault.concerns(call));
+        let replaced = self.0.iter().any(|fault| fault.replaces() && fault.concerns(call));
         for fault in self.0.iter_mut().filter(|fault| fault.concerns(call)) {
             if replaced && fault.spoils() {
                 continue;
@@ -146,10 +143,7 @@ impl Fault {
     fn spoils(&self) -> bool {
         matches!(
             self.effect,
-            Effect::EmptyBody(_)
-                | Effect::TruncatedJson(_)
-                | Effect::WrongShape(_)
-                | Effect::SlowBody(_)
+            Effect::EmptyBody(_) | Effect::TruncatedJson(_) | Effect::WrongShape(_) | Effect::SlowBody(_)
         )
     }
 
@@ -169,46 +163,28 @@ mod tests {
 
     #[test]
     fn statuses_come_one_per_request_and_then_no_more() {
-        let mut faults = Faults::parse(
-            br#"{"nextStatus": [503, 429], "retryAfter": "1", "path": "/api/v1/act"}"#,
-        )
-        .unwrap();
+        let mut faults =
+            Faults::parse(br#"{"nextStatus": [503, 429], "retryAfter": "1", "path": "/api/v1/act"}"#).unwrap();
         let get = call("GET", "/api/v1/activities", "");
-        assert_eq!(
-            faults.strike(&call("GET", "/other", "")),
-            Ailment::default()
-        );
-        assert_eq!(
-            faults.strike(&get).status,
-            Some((503, Some("1".to_owned())))
-        );
-        assert_eq!(
-            faults.strike(&get).status,
-            Some((429, Some("1".to_owned())))
-        );
+        assert_eq!(faults.strike(&call("GET", "/other", "")), Ailment::default());
+        assert_eq!(faults.strike(&get).status, Some((503, Some("1".to_owned()))));
+        assert_eq!(faults.strike(&get).status, Some((429, Some("1".to_owned()))));
         assert_eq!(faults.strike(&get), Ailment::default());
     }
 
     #[test]
     fn counts_and_methods_limit_a_fault() {
-        let mut faults = Faults::parse(
-            br#"[{"reset": "after", "method": "put", "count": 1}, {"latencyMs": 5}]"#,
-        )
-        .unwrap();
+        let mut faults =
+            Faults::parse(br#"[{"reset": "after", "method": "put", "count": 1}, {"latencyMs": 5}]"#).unwrap();
         assert_eq!(faults.strike(&call("GET", "/x", "")).reset, None);
-        assert_eq!(
-            faults.strike(&call("PUT", "/x", "")).reset,
-            Some(When::After)
-        );
+        assert_eq!(faults.strike(&call("PUT", "/x", "")).reset, Some(When::After));
         let third = faults.strike(&call("PUT", "/x", ""));
         assert_eq!((third.reset, third.latency_ms), (None, 5));
     }
 
     #[test]
     fn a_planned_status_is_not_spoiled() {
-        let mut faults =
-            Faults::parse(br#"[{"truncatedJson": true, "count": 1}, {"nextStatus": [429]}]"#)
-                .unwrap();
+        let mut faults = Faults::parse(br#"[{"truncatedJson": true, "count": 1}, {"nextStatus": [429]}]"#).unwrap();
         let first = faults.strike(&call("GET", "/x", ""));
         assert_eq!((first.status, first.truncated), (Some((429, None)), false));
         assert!(faults.strike(&call("GET", "/x", "")).truncated);

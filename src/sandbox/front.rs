@@ -55,27 +55,16 @@ impl Shared {
     }
 }
 
-pub(super) async fn serve(
-    options: SandboxOptions,
-    ready: impl FnOnce(SocketAddr),
-) -> Result<(), SandboxError> {
+pub(super) async fn serve(options: SandboxOptions, ready: impl FnOnce(SocketAddr)) -> Result<(), SandboxError> {
     let address = options.listen;
     let listen = |source| SandboxError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
     let shared = Arc::new(Shared::new(options));
-    let door = Door {
-        listener,
-        shared: Arc::clone(&shared),
-    };
-    let service = Router::new()
-        .fallback(answer)
-        .with_state(shared)
-        .into_make_service_with_connect_info::<Peer>();
+    let door = Door { listener, shared: Arc::clone(&shared) };
+    let service = Router::new().fallback(answer).with_state(shared).into_make_service_with_connect_info::<Peer>();
     ready(bound);
-    axum::serve(door, service)
-        .await
-        .map_err(SandboxError::Serve)
+    axum::serve(door, service).await.map_err(SandboxError::Serve)
 }
 
 /// Takes part in the count of requests that are open at the same time, however it ends.
@@ -97,23 +86,16 @@ impl Drop for Open<'_> {
 
 pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let peer = parts
-        .extensions
-        .get::<ConnectInfo<Peer>>()
-        .map(|info| info.0.clone());
+    let peer = parts.extensions.get::<ConnectInfo<Peer>>().map(|info| info.0.clone());
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return Reply::empty(StatusCode::PAYLOAD_TOO_LARGE).into_response(None);
     };
     let mut call = Call::new(parts.method, &parts.uri, parts.headers, body);
     call.peer = peer.as_ref().map(|peer| peer.address.ip());
 
-    let traffic = (
-        shared.connections.load(Ordering::Relaxed),
-        shared.most_at_once.load(Ordering::Relaxed),
-    );
+    let traffic = (shared.connections.load(Ordering::Relaxed), shared.most_at_once.load(Ordering::Relaxed));
     if let Some(reply) = shared.with(|app| app.switch(&call, traffic)) {
-        if call.method != "GET" && (call.path.ends_with("/reset") || call.path.ends_with("/record"))
-        {
+        if call.method != "GET" && (call.path.ends_with("/reset") || call.path.ends_with("/record")) {
             shared.connections.store(0, Ordering::Relaxed);
             shared.most_at_once.store(0, Ordering::Relaxed);
         }
@@ -128,9 +110,7 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
     }
     match shared.with(|app| app.handle(call, &ailment)) {
         Verdict::Answer(reply) => {
-            let slow = ailment
-                .slow_body_ms
-                .map(|pause| drip(reply.body.clone(), pause));
+            let slow = ailment.slow_body_ms.map(|pause| drip(reply.body.clone(), pause));
             reply.into_response(slow)
         }
         Verdict::Drop => {
@@ -143,17 +123,14 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
 }
 
 fn drip(body: Bytes, pause_ms: u64) -> Body {
-    Body::from_stream(futures_util::stream::unfold(
-        body,
-        move |mut rest| async move {
-            if rest.is_empty() {
-                return None;
-            }
-            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-            let piece = rest.split_to(rest.len().min(PIECE));
-            Some((Ok::<_, io::Error>(piece), rest))
-        },
-    ))
+    Body::from_stream(futures_util::stream::unfold(body, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        let piece = rest.split_to(rest.len().min(PIECE));
+        Some((Ok::<_, io::Error>(piece), rest))
+    }))
 }
 
 /// Who is at the other end, and the string to pull to drop the connection.
@@ -185,21 +162,12 @@ impl Listener for Door {
         let _ = stream.set_nodelay(true);
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
         let cut = Arc::new(AtomicBool::new(false));
-        (
-            Line {
-                stream,
-                cut: Arc::clone(&cut),
-            },
-            Peer { address, cut },
-        )
+        (Line { stream, cut: Arc::clone(&cut) }, Peer { address, cut })
     }
 
     fn local_addr(&self) -> io::Result<Peer> {
         let address = self.listener.local_addr()?;
-        Ok(Peer {
-            address,
-            cut: Arc::default(),
-        })
+        Ok(Peer { address, cut: Arc::default() })
     }
 }
 
@@ -231,11 +199,7 @@ impl AsyncRead for Line {
 }
 
 impl AsyncWrite for Line {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -274,27 +238,18 @@ mod tests {
 
     /// Runs `test` against a sandbox on a real port.
     fn with_sandbox<T>(test: impl AsyncFnOnce(SocketAddr) -> T) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (sender, receiver) = tokio::sync::oneshot::channel();
             let options = SandboxOptions::default();
-            let serving =
-                tokio::spawn(serve(options, move |address| sender.send(address).unwrap()));
+            let serving = tokio::spawn(serve(options, move |address| sender.send(address).unwrap()));
             let result = test(receiver.await.unwrap()).await;
             serving.abort();
             result
         })
     }
 
-    async fn ask(
-        stream: &mut TcpStream,
-        method: &str,
-        path: &str,
-        body: &str,
-    ) -> io::Result<String> {
+    async fn ask(stream: &mut TcpStream, method: &str, path: &str, body: &str) -> io::Result<String> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {DEFAULT_KEY}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
@@ -306,9 +261,7 @@ mod tests {
             let read = stream.read(&mut part).await?;
             text.push_str(&String::from_utf8_lossy(&part[..read]));
             let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
-                let length = head
-                    .lines()
-                    .find_map(|line| line.strip_prefix("content-length: "));
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
                 match length {
                     Some(length) => body.len() >= length.parse().unwrap(),
                     None => body.ends_with("0\r\n\r\n") || head.contains(" 204 "),
@@ -325,16 +278,11 @@ mod tests {
         with_sandbox(async |address| {
             let mut line = TcpStream::connect(address).await.unwrap();
             for _ in 0..3 {
-                let text = ask(&mut line, "GET", "/api/v1/security/roles", "")
-                    .await
-                    .unwrap();
+                let text = ask(&mut line, "GET", "/api/v1/security/roles", "").await.unwrap();
                 assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
             }
             let record = ask(&mut line, "GET", "/sandbox/record", "").await.unwrap();
-            assert!(
-                record.contains(r#""total":3"#) && record.contains(r#""connections":1"#),
-                "{record}"
-            );
+            assert!(record.contains(r#""total":3"#) && record.contains(r#""connections":1"#), "{record}");
         });
     }
 
@@ -343,24 +291,13 @@ mod tests {
         with_sandbox(async |address| {
             let mut line = TcpStream::connect(address).await.unwrap();
             let fault = r#"{"reset": "after", "method": "PUT", "count": 1}"#;
-            ask(&mut line, "POST", "/sandbox/faults", fault)
-                .await
-                .unwrap();
+            ask(&mut line, "POST", "/sandbox/faults", fault).await.unwrap();
             let put = "/api/v1/synchronisation/connected-systems/1/run-profiles/1";
             let lost = ask(&mut line, "PUT", put, r#"{"pageSize": 321}"#).await;
-            assert!(
-                lost.as_ref().is_err() || lost.as_ref().is_ok_and(String::is_empty),
-                "{lost:?}"
-            );
+            assert!(lost.as_ref().is_err() || lost.as_ref().is_ok_and(String::is_empty), "{lost:?}");
             let mut line = TcpStream::connect(address).await.unwrap();
-            let list = ask(
-                &mut line,
-                "GET",
-                "/api/v1/synchronisation/connected-systems/1/run-profiles",
-                "",
-            )
-            .await
-            .unwrap();
+            let list =
+                ask(&mut line, "GET", "/api/v1/synchronisation/connected-systems/1/run-profiles", "").await.unwrap();
             assert!(list.contains(r#""pageSize":321"#), "carried out: {list}");
         });
     }
@@ -369,27 +306,10 @@ mod tests {
     fn a_slow_body_arrives_whole_and_late() {
         with_sandbox(async |address| {
             let mut line = TcpStream::connect(address).await.unwrap();
-            ask(
-                &mut line,
-                "POST",
-                "/sandbox/faults",
-                r#"{"slowBody": 20, "count": 1}"#,
-            )
-            .await
-            .unwrap();
+            ask(&mut line, "POST", "/sandbox/faults", r#"{"slowBody": 20, "count": 1}"#).await.unwrap();
             let start = Instant::now();
-            let text = ask(
-                &mut line,
-                "GET",
-                "/api/v1/synchronisation/connected-systems",
-                "",
-            )
-            .await
-            .unwrap();
-            assert!(
-                text.contains("hasPreviousPage") && start.elapsed() >= Duration::from_millis(60),
-                "{text}"
-            );
+            let text = ask(&mut line, "GET", "/api/v1/synchronisation/connected-systems", "").await.unwrap();
+            assert!(text.contains("hasPreviousPage") && start.elapsed() >= Duration::from_millis(60), "{text}");
         });
     }
 
@@ -397,25 +317,10 @@ mod tests {
     fn login_configuration_points_to_this_server() {
         with_sandbox(async |address| {
             let mut line = TcpStream::connect(address).await.unwrap();
-            let text = ask(&mut line, "GET", "/api/v1/auth/config", "")
-                .await
-                .unwrap();
-            assert!(
-                text.contains(r#""authority":"http://localhost/idp""#),
-                "{text}"
-            );
-            let text = ask(
-                &mut line,
-                "GET",
-                "/idp/.well-known/openid-configuration",
-                "",
-            )
-            .await
-            .unwrap();
-            assert!(
-                text.contains(r#""token_endpoint":"http://localhost/idp/token""#),
-                "{text}"
-            );
+            let text = ask(&mut line, "GET", "/api/v1/auth/config", "").await.unwrap();
+            assert!(text.contains(r#""authority":"http://localhost/idp""#), "{text}");
+            let text = ask(&mut line, "GET", "/idp/.well-known/openid-configuration", "").await.unwrap();
+            assert!(text.contains(r#""token_endpoint":"http://localhost/idp/token""#), "{text}");
         });
     }
 }

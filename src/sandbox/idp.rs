@@ -30,12 +30,7 @@ pub(super) struct Identities {
 
 impl Default for Identities {
     fn default() -> Self {
-        Self {
-            user: Uuid::now_v7(),
-            codes: HashMap::new(),
-            access: HashMap::new(),
-            refresh: Vec::new(),
-        }
+        Self { user: Uuid::now_v7(), codes: HashMap::new(), access: HashMap::new(), refresh: Vec::new() }
     }
 }
 
@@ -48,10 +43,7 @@ struct Code {
 
 impl Identities {
     pub(super) fn user_of(&self, token: &str, now: DateTime<Utc>) -> Option<Uuid> {
-        self.access
-            .get(token)
-            .filter(|until| **until > now)
-            .map(|_| self.user)
+        self.access.get(token).filter(|until| **until > now).map(|_| self.user)
     }
 
     /// The identity of the one person there is.
@@ -66,8 +58,7 @@ impl Identities {
 
     fn issue(&mut self, now: DateTime<Utc>) -> Reply {
         let (access, refresh) = (secret("sandbox_at_"), secret("sandbox_rt_"));
-        self.access
-            .insert(access.clone(), now + TimeDelta::seconds(ACCESS_SECONDS));
+        self.access.insert(access.clone(), now + TimeDelta::seconds(ACCESS_SECONDS));
         self.refresh.push(refresh.clone());
         let answer = json!({
             "access_token": access,
@@ -115,9 +106,7 @@ fn discovery(call: &Call) -> Handled {
 
 /// Goes straight back with a code. Only loopback redirect URIs, since only those are registered.
 fn authorise(who: &mut Identities, call: &Call) -> Handled {
-    let redirect = call
-        .param("redirect_uri")
-        .and_then(|text| Url::parse(text).ok());
+    let redirect = call.param("redirect_uri").and_then(|text| Url::parse(text).ok());
     let Some(mut redirect) = redirect.filter(loopback) else {
         return Err(refused("invalid_request", "redirect_uri is not registered"));
     };
@@ -127,9 +116,7 @@ fn authorise(who: &mut Identities, call: &Call) -> Handled {
     let challenge = call.param("code_challenge").unwrap_or_default();
     let error = match () {
         () if call.param("response_type") != Some("code") => Some("unsupported_response_type"),
-        () if challenge.is_empty() || call.param("code_challenge_method") != Some("S256") => {
-            Some("invalid_request")
-        }
+        () if challenge.is_empty() || call.param("code_challenge_method") != Some("S256") => Some("invalid_request"),
         () => None,
     };
     let code = secret("code_");
@@ -160,17 +147,11 @@ fn authorise(who: &mut Identities, call: &Call) -> Handled {
 }
 
 fn loopback(redirect: &Url) -> bool {
-    redirect.scheme() == "http"
-        && matches!(
-            redirect.host_str(),
-            Some("localhost" | "127.0.0.1" | "[::1]")
-        )
+    redirect.scheme() == "http" && matches!(redirect.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 
 fn token(who: &mut Identities, call: &Call) -> Handled {
-    let form: HashMap<String, String> = url::form_urlencoded::parse(&call.body)
-        .into_owned()
-        .collect();
+    let form: HashMap<String, String> = url::form_urlencoded::parse(&call.body).into_owned().collect();
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     if field("client_id") != CLIENT {
         return Err(refused("invalid_client", "unknown client_id"));
@@ -192,11 +173,7 @@ fn token(who: &mut Identities, call: &Call) -> Handled {
             Ok(who.issue(call.now))
         }
         "refresh_token" => {
-            let Some(index) = who
-                .refresh
-                .iter()
-                .position(|known| known == field("refresh_token"))
-            else {
+            let Some(index) = who.refresh.iter().position(|known| known == field("refresh_token")) else {
                 return Err(refused("invalid_grant", "Token is not active"));
             };
             who.refresh.swap_remove(index);
@@ -207,19 +184,12 @@ fn token(who: &mut Identities, call: &Call) -> Handled {
 }
 
 fn refused(error: &str, description: &str) -> Reply {
-    Reply::bare_json(
-        StatusCode::BAD_REQUEST,
-        &json!({"error": error, "error_description": description}),
-    )
+    Reply::bare_json(StatusCode::BAD_REQUEST, &json!({"error": error, "error_description": description}))
 }
 
 /// Random text for codes, tokens and keys; version 4 ids come from the system's random source.
 pub(super) fn secret(prefix: &str) -> String {
-    format!(
-        "{prefix}{}{}",
-        Uuid::new_v4().simple(),
-        Uuid::new_v4().simple()
-    )
+    format!("{prefix}{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }
 
 #[cfg(test)]
@@ -237,9 +207,7 @@ mod tests {
         let query = format!(
             "/idp/authorize?client_id={CLIENT}&response_type=code&redirect_uri={BACK}&state=s1&code_challenge={CHALLENGE}&code_challenge_method=S256"
         );
-        let reply = route(who, &call("GET", &query, ""), &["authorize"])
-            .unwrap()
-            .unwrap();
+        let reply = route(who, &call("GET", &query, ""), &["authorize"]).unwrap().unwrap();
         let back = Url::parse(&reply.headers[0].1).unwrap();
         let pairs: HashMap<String, String> = back.query_pairs().into_owned().collect();
         assert_eq!(pairs["state"], "s1");
@@ -248,9 +216,7 @@ mod tests {
 
     fn exchange(who: &mut Identities, form: &str) -> Result<serde_json::Value, Reply> {
         let call = call("POST", "/idp/token", form);
-        route(who, &call, &["token"])
-            .unwrap()
-            .map(|reply| serde_json::from_slice(&reply.body).unwrap())
+        route(who, &call, &["token"]).unwrap().map(|reply| serde_json::from_slice(&reply.body).unwrap())
     }
 
     #[test]
@@ -263,18 +229,12 @@ mod tests {
         };
         let first = code(&mut who);
         assert!(exchange(&mut who, &form(&first, "wrong")).is_err());
-        assert!(
-            exchange(&mut who, &form(&first, VERIFIER)).is_err(),
-            "spent by the failed attempt"
-        );
+        assert!(exchange(&mut who, &form(&first, VERIFIER)).is_err(), "spent by the failed attempt");
         let second = code(&mut who);
         let tokens = exchange(&mut who, &form(&second, VERIFIER)).unwrap();
         let access = tokens["access_token"].as_str().unwrap();
         assert!(who.user_of(access, Utc::now()).is_some());
-        assert!(
-            who.user_of(access, Utc::now() + TimeDelta::seconds(301))
-                .is_none()
-        );
+        assert!(who.user_of(access, Utc::now() + TimeDelta::seconds(301)).is_none());
     }
 
     #[test]
@@ -282,9 +242,7 @@ mod tests {
         let mut who = Identities::default();
         who.issue(Utc::now());
         let old = who.refresh[0].clone();
-        let form = |token: &str| {
-            format!("client_id={CLIENT}&grant_type=refresh_token&refresh_token={token}")
-        };
+        let form = |token: &str| format!("client_id={CLIENT}&grant_type=refresh_token&refresh_token={token}");
         let tokens = exchange(&mut who, &form(&old)).unwrap();
         assert_ne!(tokens["refresh_token"], old.as_str());
         assert!(exchange(&mut who, &form(&old)).is_err());
@@ -296,12 +254,6 @@ mod tests {
         let query = format!(
             "/idp/authorize?client_id={CLIENT}&response_type=code&redirect_uri=https://evil.example/&code_challenge=x&code_challenge_method=S256"
         );
-        assert_eq!(
-            route(&mut who, &call("GET", &query, ""), &["authorize"])
-                .unwrap()
-                .unwrap_err()
-                .status,
-            400
-        );
+        assert_eq!(route(&mut who, &call("GET", &query, ""), &["authorize"]).unwrap().unwrap_err().status, 400);
     }
 }

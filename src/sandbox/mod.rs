@@ -7,25 +7,49 @@
 mod activities;
 mod api_keys;
 mod app;
+mod areas;
+mod attribute_priorities;
 mod auth;
 mod body;
+mod certificates;
+mod change_history;
 mod clock;
 mod connected_systems;
+mod connector_space;
+mod connectors;
+mod criteria;
 mod errors;
+mod example_data;
 mod executions;
+mod expressions;
 mod faults;
+mod file_system;
 mod front;
 mod idp;
+mod mappings;
+mod matching_rules;
 mod metaverse;
+mod metaverse_attributes;
+mod metaverse_types;
+mod object_history;
 mod paging;
+mod passwords;
+mod pending_exports;
+mod people;
+mod predefined_searches;
+mod previews;
 mod record;
+mod roles;
 mod run_profiles;
 mod runs;
 mod schedules;
 mod seed;
 mod settings;
 mod state;
+mod structure;
+mod sync_rules;
 mod system;
+mod tables;
 mod wire;
 mod worker_tasks;
 
@@ -91,10 +115,7 @@ impl Default for SandboxOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     #[error("the sandbox can't listen on {address}: {source}. Choose another address or port 0")]
-    Listen {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    Listen { address: SocketAddr, source: std::io::Error },
     #[error("the sandbox stopped: {0}")]
     Serve(std::io::Error),
 }
@@ -105,9 +126,6 @@ pub enum SandboxError {
 ///
 /// # Errors
 /// When the address can't be bound.
-pub async fn serve(
-    options: SandboxOptions,
-    ready: impl FnOnce(SocketAddr),
-) -> Result<(), SandboxError> {
+pub async fn serve(options: SandboxOptions, ready: impl FnOnce(SocketAddr)) -> Result<(), SandboxError> {
     front::serve(options, ready).await
 }

@@ -25,10 +25,7 @@ impl Page {
         if let Some(direction) = call.param("sortDirection")
             && !matches!(direction.to_ascii_lowercase().as_str(), "asc" | "desc")
         {
-            return Err(errors::invalid_field(
-                "SortDirection",
-                "Sort direction must be 'asc' or 'desc'.",
-            ));
+            return Err(errors::invalid_field("SortDirection", "Sort direction must be 'asc' or 'desc'."));
         }
         match page.too_deep() {
             Some(text) => Err(errors::invalid_field("Page", text)),
@@ -59,12 +56,8 @@ impl Page {
         let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
         let pages = (total + self.size - 1) / self.size;
         let skip = usize::try_from((self.number - 1) * self.size).unwrap_or(usize::MAX);
-        let items: Vec<Value> = all
-            .iter()
-            .skip(skip)
-            .take(usize::try_from(self.size).unwrap_or_default())
-            .map(show)
-            .collect();
+        let items: Vec<Value> =
+            all.iter().skip(skip).take(usize::try_from(self.size).unwrap_or_default()).map(show).collect();
         json!({
             "items": items,
             "totalCount": total,
@@ -78,18 +71,16 @@ impl Page {
 }
 
 fn number_or(call: &Call, name: &str, default: i64) -> Result<i64, Reply> {
-    Ok(number(call, name)?
-        .filter(|n| *n > 0)
-        .unwrap_or(default)
-        .min(MAX_PAGE_SIZE))
+    Ok(number(call, name)?.filter(|n| *n > 0).unwrap_or(default).min(MAX_PAGE_SIZE))
 }
 
 fn number(call: &Call, name: &str) -> Result<Option<i64>, Reply> {
     call.param(name)
         .map(|text| {
-            text.trim().parse::<i32>().map(i64::from).map_err(|_| {
-                errors::invalid_field(name, format!("The value '{text}' is not valid for {name}."))
-            })
+            text.trim()
+                .parse::<i32>()
+                .map(i64::from)
+                .map_err(|_| errors::invalid_field(name, format!("The value '{text}' is not valid for {name}.")))
         })
         .transpose()
 }
@@ -112,27 +103,18 @@ fn grouped(number: i64) -> String {
 pub(super) fn arrange(call: &Call, rows: &mut Vec<Value>) {
     for filter in call.params("filter") {
         let mut parts = filter.splitn(3, ':');
-        if let (Some(property), Some(operator), Some(wanted)) =
-            (parts.next(), parts.next(), parts.next())
-            && rows
-                .first()
-                .is_some_and(|row| field(row, property).is_some())
+        if let (Some(property), Some(operator), Some(wanted)) = (parts.next(), parts.next(), parts.next())
+            && rows.first().is_some_and(|row| field(row, property).is_some())
         {
             rows.retain(|row| holds(field(row, property), operator, wanted));
         }
     }
     if let Some(property) = call.param("sortBy")
-        && rows
-            .first()
-            .is_some_and(|row| field(row, property).is_some())
+        && rows.first().is_some_and(|row| field(row, property).is_some())
     {
         rows.sort_by(|a, b| compare(field(a, property), field(b, property)));
-        let descending = call
-            .param("sortDirection")
-            .is_some_and(|text| text.eq_ignore_ascii_case("desc"))
-            || call
-                .param("isDescending")
-                .is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        let descending = call.param("sortDirection").is_some_and(|text| text.eq_ignore_ascii_case("desc"))
+            || call.param("isDescending").is_some_and(|text| text.eq_ignore_ascii_case("true"));
         if descending {
             rows.reverse();
         }
@@ -140,10 +122,7 @@ pub(super) fn arrange(call: &Call, rows: &mut Vec<Value>) {
 }
 
 fn field<'a>(row: &'a Value, name: &str) -> Option<&'a Value> {
-    row.as_object()?
-        .iter()
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value)
+    row.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 fn holds(value: Option<&Value>, operator: &str, wanted: &str) -> bool {
@@ -164,10 +143,9 @@ fn holds(value: Option<&Value>, operator: &str, wanted: &str) -> bool {
 
 fn compare(a: Option<&Value>, b: Option<&Value>) -> std::cmp::Ordering {
     match (a, b) {
-        (Some(Value::Number(a)), Some(Value::Number(b))) => a
-            .as_f64()
-            .unwrap_or_default()
-            .total_cmp(&b.as_f64().unwrap_or_default()),
+        (Some(Value::Number(a)), Some(Value::Number(b))) => {
+            a.as_f64().unwrap_or_default().total_cmp(&b.as_f64().unwrap_or_default())
+        }
         (Some(Value::String(a)), Some(Value::String(b))) => a.to_lowercase().cmp(&b.to_lowercase()),
         (a, b) => a.map(Value::to_string).cmp(&b.map(Value::to_string)),
     }
@@ -188,10 +166,7 @@ mod tests {
     #[test]
     fn sizes_are_clamped_in_silence() {
         let size = |query: &str| Page::of(&call(query), 25).unwrap().size;
-        assert_eq!(
-            (size(""), size("pageSize=500"), size("pageSize=0")),
-            (25, 100, 25)
-        );
+        assert_eq!((size(""), size("pageSize=500"), size("pageSize=0")), (25, 100, 25));
     }
 
     #[test]
@@ -199,10 +174,7 @@ mod tests {
         assert!(Page::of(&call("page=10001&pageSize=100"), 25).is_ok());
         let refused = Page::of(&call("page=10002&pageSize=100"), 25).unwrap_err();
         let text = String::from_utf8_lossy(&refused.body).into_owned();
-        assert!(
-            text.contains("Page 10,002 is beyond") && text.contains("is 10,001)"),
-            "{text}"
-        );
+        assert!(text.contains("Page 10,002 is beyond") && text.contains("is 10,001)"), "{text}");
     }
 
     #[test]
@@ -211,9 +183,7 @@ mod tests {
         let arranged = |query: &str| {
             let mut rows = rows();
             arrange(&call(query), &mut rows);
-            rows.iter()
-                .map(|row| row["name"].as_str().unwrap().to_owned())
-                .collect::<String>()
+            rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect::<String>()
         };
         assert_eq!(arranged("filter=name:eq:a"), "a");
         assert_eq!(arranged("filter=name:contains:A"), "");

@@ -7,34 +7,19 @@ use super::body::Body;
 use super::connected_systems::{found, missing, required_name};
 use super::errors;
 use super::runs::Run;
-use super::state::{
-    Activity, Actor, Change, ConnectedSystem, RunProfile, ScheduleLink, World, shown,
-};
+use super::state::{Activity, Actor, Change, ConnectedSystem, RunProfile, ScheduleLink, World, shown};
 use super::wire::{Call, Handled, Reply, Routed, int};
 
 const CREATE: &str = "JIM.Web.Models.Api.CreateRunProfileRequest";
 const UPDATE: &str = "JIM.Web.Models.Api.UpdateRunProfileRequest";
 const RUN_TYPE: &str = "JIM.Models.Staging.ConnectedSystemRunType";
-const RUN_TYPES: [&str; 6] = [
-    "NotSet",
-    "FullImport",
-    "DeltaImport",
-    "FullSynchronisation",
-    "DeltaSynchronisation",
-    "Export",
-];
+const RUN_TYPES: [&str; 6] =
+    ["NotSet", "FullImport", "DeltaImport", "FullSynchronisation", "DeltaSynchronisation", "Export"];
 const DEFAULT_PAGE_SIZE: i64 = 100;
 
 /// `segments` begin after `/api/v1`. There is no route for reading one profile.
 pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed {
-    let [
-        "synchronisation",
-        "connected-systems",
-        system,
-        "run-profiles",
-        rest @ ..,
-    ] = segments
-    else {
+    let ["synchronisation", "connected-systems", system, "run-profiles", rest @ ..] = segments else {
         return None;
     };
     let system = int(system)?;
@@ -51,11 +36,8 @@ pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed
 /// A bare array, not paged.
 fn list(world: &World, call: &Call, system: i64) -> Handled {
     found(world, call, system)?;
-    let profiles: Vec<&RunProfile> = world
-        .profiles
-        .iter()
-        .filter(|profile| profile.connected_system_id == system)
-        .collect();
+    let profiles: Vec<&RunProfile> =
+        world.profiles.iter().filter(|profile| profile.connected_system_id == system).collect();
     Ok(Reply::ok(&shown(&profiles)))
 }
 
@@ -88,31 +70,21 @@ impl Sent {
             name.push("The Name field is required.".to_owned());
         }
         if text.is_some_and(|text| text.is_empty() || text.encode_utf16().count() > 200) {
-            name.push("The field Name must be a string with a minimum length of 1 and a maximum length of 200.".to_owned());
+            name.push(
+                "The field Name must be a string with a minimum length of 1 and a maximum length of 200.".to_owned(),
+            );
         }
         if !name.is_empty() {
             wrong.push(("Name".to_owned(), name));
         }
-        if self
-            .file_path
-            .as_deref()
-            .is_some_and(|path| path.encode_utf16().count() > 500)
-        {
+        if self.file_path.as_deref().is_some_and(|path| path.encode_utf16().count() > 500) {
             wrong.push((
                 "FilePath".to_owned(),
-                vec![
-                    "The field FilePath must be a string with a maximum length of 500.".to_owned(),
-                ],
+                vec!["The field FilePath must be a string with a maximum length of 500.".to_owned()],
             ));
         }
-        if self
-            .page_size
-            .is_some_and(|size| !(1..=10_000).contains(&size))
-        {
-            wrong.push((
-                "PageSize".to_owned(),
-                vec!["The field PageSize must be between 1 and 10000.".to_owned()],
-            ));
+        if self.page_size.is_some_and(|size| !(1..=10_000).contains(&size)) {
+            wrong.push(("PageSize".to_owned(), vec!["The field PageSize must be between 1 and 10000.".to_owned()]));
         }
         if !wrong.is_empty() {
             return Err(errors::invalid(wrong));
@@ -136,22 +108,14 @@ fn partition_of(call: &Call, system: &ConnectedSystem, id: i64) -> Result<(Strin
 
 fn create(world: &mut World, call: &Call, system_id: i64) -> Handled {
     let body = Body::of(call, CREATE)?;
-    let run_type = body
-        .one_of("runType", RUN_TYPE, &RUN_TYPES)?
-        .unwrap_or("NotSet");
+    let run_type = body.one_of("runType", RUN_TYPE, &RUN_TYPES)?.unwrap_or("NotSet");
     let sent = Sent::of(&body, false)?;
     sent.check(call, true)?;
     let system = found(world, call, system_id)?;
     let (system_name, supported) = (system.name.clone(), supports(system, run_type));
-    let partition = sent
-        .partition
-        .map(|id| partition_of(call, system, id))
-        .transpose()?;
+    let partition = sent.partition.map(|id| partition_of(call, system, id)).transpose()?;
     if !supported {
-        return Err(errors::bad_request(
-            call,
-            "Run Profile is not valid for the Connector!",
-        ));
+        return Err(errors::bad_request(call, "Run Profile is not valid for the Connector!"));
     }
     check_hashes(call, run_type, sent.verify)?;
     let name = required_name(call, sent.name)?;
@@ -173,20 +137,9 @@ fn create(world: &mut World, call: &Call, system_id: i64) -> Handled {
         profile.partition_name = Some(name);
         profile.targets_deselected_partition = !selected;
     }
-    note(
-        world,
-        call,
-        "Create",
-        &profile.name,
-        &system_name,
-        body.text("changeReason")?,
-        system_id,
-    );
+    note(world, call, "Create", &profile.name, &system_name, body.text("changeReason")?, system_id);
     world.profiles.push(profile);
-    Ok(Reply::created(
-        &answer,
-        format!("/api/v1/synchronisation/connected-systems/{system_id}/run-profiles"),
-    ))
+    Ok(Reply::created(&answer, format!("/api/v1/synchronisation/connected-systems/{system_id}/run-profiles")))
 }
 
 fn supports(system: &ConnectedSystem, run_type: &str) -> bool {
@@ -204,10 +157,7 @@ fn check_hashes(call: &Call, run_type: &str, verify: Option<bool>) -> Result<(),
 }
 
 fn no_profile(call: &Call, system: i64, id: i64) -> Reply {
-    errors::not_found(
-        call,
-        format!("Run Profile with ID {id} not found for Connected System {system}."),
-    )
+    errors::not_found(call, format!("Run Profile with ID {id} not found for Connected System {system}."))
 }
 
 /// Merges: absent and null fields stay, the run type can't be changed, an empty path is kept as such. The row moves
@@ -218,13 +168,8 @@ fn update(world: &mut World, call: &Call, system_id: i64, id: i64) -> Handled {
     sent.check(call, false)?;
     let system = found(world, call, system_id)?;
     let system_name = system.name.clone();
-    let current = world
-        .profile(system_id, id)
-        .ok_or_else(|| no_profile(call, system_id, id))?;
-    let partition = sent
-        .partition
-        .map(|id| partition_of(call, system, id))
-        .transpose()?;
+    let current = world.profile(system_id, id).ok_or_else(|| no_profile(call, system_id, id))?;
+    let partition = sent.partition.map(|id| partition_of(call, system, id)).transpose()?;
     check_hashes(call, current.run_type, sent.verify)?;
     let mut profile = current.clone();
     if let Some(name) = sent.name {
@@ -232,23 +177,14 @@ fn update(world: &mut World, call: &Call, system_id: i64, id: i64) -> Handled {
     }
     profile.page_size = sent.page_size.unwrap_or(profile.page_size);
     profile.file_path = sent.file_path.or(profile.file_path);
-    profile.verify_import_content_hashes =
-        sent.verify.unwrap_or(profile.verify_import_content_hashes);
+    profile.verify_import_content_hashes = sent.verify.unwrap_or(profile.verify_import_content_hashes);
     if let Some((name, selected)) = partition {
         profile.partition_id = sent.partition;
         profile.partition_name = Some(name);
         profile.targets_deselected_partition = !selected;
     }
     let answer = shown(&profile);
-    note(
-        world,
-        call,
-        "Update",
-        &profile.name,
-        &system_name,
-        body.text("changeReason")?,
-        system_id,
-    );
+    note(world, call, "Update", &profile.name, &system_name, body.text("changeReason")?, system_id);
     world.profiles.retain(|other| other.id != id);
     world.profiles.push(profile);
     Ok(Reply::ok(&answer))
@@ -257,16 +193,10 @@ fn update(world: &mut World, call: &Call, system_id: i64, id: i64) -> Handled {
 /// Also while it runs or a schedule uses it (observed).
 fn delete(world: &mut World, call: &Call, system_id: i64, id: i64) -> Handled {
     let system_name = found(world, call, system_id)?.name.clone();
-    let profile = world
-        .profile(system_id, id)
-        .ok_or_else(|| no_profile(call, system_id, id))?;
+    let profile = world.profile(system_id, id).ok_or_else(|| no_profile(call, system_id, id))?;
     let name = profile.name.clone();
     world.profiles.retain(|other| other.id != id);
-    for run in world
-        .activities
-        .iter_mut()
-        .filter_map(|activity| activity.run.as_mut())
-    {
+    for run in world.activities.iter_mut().filter_map(|activity| activity.run.as_mut()) {
         if run.profile_id == Some(id) {
             run.orphan(call.now);
         }
@@ -286,19 +216,12 @@ fn note(
 ) {
     let change = Change::new("ConnectedSystemRunProfile", operation, name, call);
     let reason = reason.or_else(|| change.reason.clone());
-    world.note(Change {
-        context: Some(system),
-        system_id: Some(id),
-        reason,
-        ..change
-    });
+    world.note(Change { context: Some(system), system_id: Some(id), reason, ..change });
 }
 
 fn execute(world: &mut World, call: &Call, system_id: i64, id: i64) -> Handled {
     found(world, call, system_id)?;
-    let profile = world
-        .profile(system_id, id)
-        .ok_or_else(|| no_profile(call, system_id, id))?;
+    let profile = world.profile(system_id, id).ok_or_else(|| no_profile(call, system_id, id))?;
     let name = profile.name.clone();
     let warnings = warnings(profile);
     check_partitions(world, call, system_id, id)?;
@@ -325,9 +248,7 @@ fn warnings(profile: &RunProfile) -> Vec<Value> {
 
 fn check_partitions(world: &World, call: &Call, system_id: i64, id: i64) -> Result<(), Reply> {
     let system = found(world, call, system_id)?;
-    let import = world
-        .profile(system_id, id)
-        .is_some_and(|profile| profile.run_type.ends_with("Import"));
+    let import = world.profile(system_id, id).is_some_and(|profile| profile.run_type.ends_with("Import"));
     if import && system.connector.partitions && system.partitions.is_empty() {
         return Err(errors::bad_request(
             call,
@@ -351,10 +272,7 @@ pub(super) fn start(
     profile_id: i64,
     schedule: Option<ScheduleLink>,
 ) -> Option<(Uuid, Uuid)> {
-    let (profile, system) = (
-        world.profile(system_id, profile_id)?,
-        world.system(system_id)?,
-    );
+    let (profile, system) = (world.profile(system_id, profile_id)?, world.system(system_id)?);
     let free_from = world
         .activities
         .iter()
@@ -377,6 +295,7 @@ pub(super) fn start(
         change_reason: None,
         system_id: Some(system_id),
         took: chrono::TimeDelta::zero(),
+        cancelled: false,
         run: Some(run),
         schedule,
     };
@@ -396,39 +315,24 @@ mod tests {
     fn a_put_merges_ignores_the_run_type_and_moves_the_row_to_the_end() {
         let mut world = world();
         let path = format!("{PROFILES}/1");
-        let (status, body) = ask(
-            &mut world,
-            "PUT",
-            &path,
-            r#"{"pageSize": 7, "runType": "Export", "name": null}"#,
-        );
+        let (status, body) = ask(&mut world, "PUT", &path, r#"{"pageSize": 7, "runType": "Export", "name": null}"#);
         assert_eq!(
             (status, &body["pageSize"], &body["runType"], &body["name"]),
             (200, &json!(7), &json!("FullImport"), &json!("Full Import"))
         );
         let list = ask(&mut world, "GET", PROFILES, "").1;
         assert_eq!(
-            list.as_array()
-                .unwrap()
-                .iter()
-                .map(|row| row["id"].as_i64().unwrap())
-                .collect::<Vec<_>>(),
+            list.as_array().unwrap().iter().map(|row| row["id"].as_i64().unwrap()).collect::<Vec<_>>(),
             [2, 3, 1]
         );
         assert_eq!(ask(&mut world, "PUT", &path, "{}").0, 200);
-        assert_eq!(
-            ask(&mut world, "PUT", &path, r#"{"filePath": ""}"#).1["filePath"],
-            ""
-        );
+        assert_eq!(ask(&mut world, "PUT", &path, r#"{"filePath": ""}"#).1["filePath"], "");
     }
 
     #[test]
     fn all_complaints_come_at_once() {
         let long = "x".repeat(201);
-        let body = format!(
-            r#"{{"name": "{long}", "pageSize": 0, "filePath": "{}"}}"#,
-            "y".repeat(501)
-        );
+        let body = format!(r#"{{"name": "{long}", "pageSize": 0, "filePath": "{}"}}"#, "y".repeat(501));
         let (status, body) = ask(&mut world(), "PUT", &format!("{PROFILES}/1"), &body);
         let fields: Vec<&String> = body["errors"].as_object().unwrap().keys().collect();
         assert_eq!(status, 400);
@@ -439,38 +343,19 @@ mod tests {
     fn a_partition_shows_on_the_second_look() {
         let mut world = world();
         let path = "/synchronisation/connected-systems/3/run-profiles";
-        let (status, body) = ask(
-            &mut world,
-            "POST",
-            path,
-            r#"{"name": "p", "runType": "FullImport", "partitionId": 2}"#,
-        );
+        let (status, body) =
+            ask(&mut world, "POST", path, r#"{"name": "p", "runType": "FullImport", "partitionId": 2}"#);
         assert_eq!((status, &body["partitionName"]), (201, &Value::Null));
         let list = ask(&mut world, "GET", path, "").1;
-        assert_eq!(
-            list.as_array().unwrap().last().unwrap()["targetsDeselectedPartition"],
-            true
-        );
+        assert_eq!(list.as_array().unwrap().last().unwrap()["targetsDeselectedPartition"], true);
     }
 
     #[test]
     fn a_profile_on_a_deselected_partition_warns() {
         let mut world = world();
-        let lab = world
-            .profiles
-            .iter()
-            .find(|profile| profile.targets_deselected_partition)
-            .unwrap()
-            .id;
-        let (status, body) = ask(
-            &mut world,
-            "POST",
-            &format!("/synchronisation/connected-systems/3/run-profiles/{lab}/execute"),
-            "",
-        );
-        assert_eq!(
-            (status, body["warnings"].as_array().unwrap().len()),
-            (202, 1)
-        );
+        let lab = world.profiles.iter().find(|profile| profile.targets_deselected_partition).unwrap().id;
+        let (status, body) =
+            ask(&mut world, "POST", &format!("/synchronisation/connected-systems/3/run-profiles/{lab}/execute"), "");
+        assert_eq!((status, body["warnings"].as_array().unwrap().len()), (202, 1));
     }
 }

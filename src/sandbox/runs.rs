@@ -14,78 +14,28 @@ const RUN: TimeDelta = TimeDelta::milliseconds(5200);
 const PICK_UP: TimeDelta = TimeDelta::milliseconds(800);
 
 /// One phase of a run: key, name, parent, and the part of the run it takes (`None`: skipped).
-type Phase = (
-    &'static str,
-    &'static str,
-    Option<&'static str>,
-    Option<(f64, f64)>,
-);
+type Phase = (&'static str, &'static str, Option<&'static str>, Option<(f64, f64)>);
 
 const IMPORT: &[Phase] = &[
     ("import.fetch", "Importing objects", None, Some((0.0, 0.4))),
-    (
-        "connector:read",
-        "Reading the file",
-        Some("import.fetch"),
-        Some((0.02, 0.25)),
-    ),
-    (
-        "import.process",
-        "Processing imported objects",
-        Some("import.fetch"),
-        Some((0.27, 0.4)),
-    ),
-    (
-        "import.deletions",
-        "Processing deletions",
-        None,
-        Some((0.4, 0.5)),
-    ),
-    (
-        "import.references",
-        "Resolving references",
-        None,
-        Some((0.5, 0.6)),
-    ),
+    ("connector:read", "Reading the file", Some("import.fetch"), Some((0.02, 0.25))),
+    ("import.process", "Processing imported objects", Some("import.fetch"), Some((0.27, 0.4))),
+    ("import.deletions", "Processing deletions", None, Some((0.4, 0.5))),
+    ("import.references", "Resolving references", None, Some((0.5, 0.6))),
     ("import.save", "Saving changes", None, Some((0.6, 0.9))),
-    (
-        "import.reconcile",
-        "Reconciling Pending Exports",
-        None,
-        Some((0.9, 0.95)),
-    ),
-    (
-        "import.record",
-        "Recording results",
-        None,
-        Some((0.95, 1.0)),
-    ),
+    ("import.reconcile", "Reconciling Pending Exports", None, Some((0.9, 0.95))),
+    ("import.record", "Recording results", None, Some((0.95, 1.0))),
 ];
 const SYNC: &[Phase] = &[
     ("sync.prepare", "Preparing", None, Some((0.0, 0.2))),
-    (
-        "sync.process",
-        "Processing Connected System Objects",
-        None,
-        Some((0.2, 1.0)),
-    ),
-    (
-        "sync.crosspagereferences",
-        "Resolving cross-page references",
-        None,
-        None,
-    ),
+    ("sync.process", "Processing Connected System Objects", None, Some((0.2, 1.0))),
+    ("sync.crosspagereferences", "Resolving cross-page references", None, None),
     ("sync.scopereview", "Reviewing export scope", None, None),
 ];
 // The keys of an export's phases have not been observed.
 const EXPORT: &[Phase] = &[
     ("export.prepare", "Preparing", None, Some((0.0, 0.2))),
-    (
-        "export.process",
-        "Exporting objects",
-        None,
-        Some((0.2, 0.9)),
-    ),
+    ("export.process", "Exporting objects", None, Some((0.2, 0.9))),
     ("export.record", "Recording results", None, Some((0.9, 1.0))),
 ];
 
@@ -172,10 +122,7 @@ impl Run {
     pub(super) fn orphan(&mut self, now: DateTime<Utc>) {
         self.profile_id = None;
         if self.queued_at(now) {
-            self.outcome = Outcome {
-                status: "Complete",
-                ..Outcome::default()
-            };
+            self.outcome = Outcome { status: "Complete", ..Outcome::default() };
         }
     }
 
@@ -188,6 +135,11 @@ impl Run {
             "FullSynchronisation" => system.last_full_sync = Some(self.ends),
             _ => {}
         }
+    }
+
+    /// An export that sends what waits.
+    pub(super) fn exports(&self) -> bool {
+        self.run_type == "Export" && self.cancelled.is_none() && self.outcome.error.is_none()
     }
 
     /// How far the run is, 0 to 1.
@@ -207,11 +159,7 @@ impl Run {
 
     /// Known once the objects have been counted.
     pub(super) fn to_process(&self, now: DateTime<Utc>) -> i64 {
-        if self.fraction(now) > 0.05 && self.outcome.error.is_none() {
-            self.outcome.objects
-        } else {
-            0
-        }
+        if self.fraction(now) > 0.05 && self.outcome.error.is_none() { self.outcome.objects } else { 0 }
     }
 
     pub(super) fn message(&self, now: DateTime<Utc>) -> Option<String> {
@@ -222,9 +170,7 @@ impl Run {
     }
 
     fn span(&self, share: (f64, f64)) -> (DateTime<Utc>, DateTime<Utc>) {
-        let length = (self.ends - self.starts)
-            .num_microseconds()
-            .unwrap_or_default() as f64;
+        let length = (self.ends - self.starts).num_microseconds().unwrap_or_default() as f64;
         let at = |part: f64| self.starts + TimeDelta::microseconds((length * part) as i64);
         (at(share.0), at(share.1))
     }
@@ -248,9 +194,7 @@ impl Run {
             return Vec::new();
         }
         let phases = self.outcome.phases;
-        (0..phases.len())
-            .map(|order| self.phase(order, now))
-            .collect()
+        (0..phases.len()).map(|order| self.phase(order, now)).collect()
     }
 
     fn phase(&self, order: usize, now: DateTime<Utc>) -> Value {
@@ -264,9 +208,7 @@ impl Run {
                 let stop = self.cancelled.unwrap_or(now);
                 match () {
                     () if stop >= to => ("Completed", Some(from), Some(to)),
-                    () if stop >= from && self.cancelled.is_some() => {
-                        ("Cancelled", Some(from), Some(stop))
-                    }
+                    () if stop >= from && self.cancelled.is_some() => ("Cancelled", Some(from), Some(stop)),
                     () if stop >= from => ("InProgress", Some(from), None),
                     () if self.cancelled.is_some() => ("Skipped", None, None),
                     () => ("Pending", None, None),
@@ -309,19 +251,12 @@ impl Run {
         let (processed, total) = (self.processed(now), self.to_process(now));
         let running = now >= self.starts && !self.over(now);
         let elapsed = clock::seconds(now.max(self.queued) - self.queued.min(now));
-        let elapsed = if self.over(now) {
-            clock::seconds(self.end() - self.queued)
-        } else {
-            elapsed
-        };
+        let elapsed = if self.over(now) { clock::seconds(self.end() - self.queued) } else { elapsed };
         let since_start = clock::seconds(now - self.starts);
         let rate = (running && processed > 0).then(|| processed as f64 / since_start.max(1e-3));
         let current = self.current(now).map(|phase| phase.0);
         let phases = self.phases(now);
-        let top: Vec<&Value> = phases
-            .iter()
-            .filter(|phase| phase["parentKey"].is_null())
-            .collect();
+        let top: Vec<&Value> = phases.iter().filter(|phase| phase["parentKey"].is_null()).collect();
         let number = current.and_then(|key| top.iter().position(|phase| phase["key"] == key));
         json!({
             "id": activity,
@@ -346,11 +281,7 @@ impl Run {
     }
 
     pub(super) fn errors(&self, now: DateTime<Utc>) -> i64 {
-        if self.over(now) && self.cancelled.is_none() {
-            self.outcome.errors
-        } else {
-            0
-        }
+        if self.over(now) && self.cancelled.is_none() { self.outcome.errors } else { 0 }
     }
 
     fn counts(&self, now: DateTime<Utc>) -> Value {
@@ -362,20 +293,12 @@ impl Run {
 
     /// Objects that got their change.
     pub(super) fn changed(&self, now: DateTime<Utc>) -> i64 {
-        if self.outcome.change.is_empty() {
-            0
-        } else {
-            (self.processed(now) - self.errors(now)).max(0)
-        }
+        if self.outcome.change.is_empty() { 0 } else { (self.processed(now) - self.errors(now)).max(0) }
     }
 
     /// How many of the changes are of this kind.
     pub(super) fn tally(&self, kind: &str, now: DateTime<Utc>) -> i64 {
-        if self.outcome.change == kind {
-            self.changed(now)
-        } else {
-            0
-        }
+        if self.outcome.change == kind { self.changed(now) } else { 0 }
     }
 
     /// One row of `/items`; `index` starts at 0.
@@ -400,16 +323,8 @@ impl Run {
 
 impl Outcome {
     fn of(profile: &RunProfile, system: &ConnectedSystem) -> Self {
-        let objects = if profile.run_type.ends_with("Import") {
-            system.source_objects
-        } else {
-            system.objects
-        };
-        let good = Self {
-            status: "Complete",
-            objects,
-            ..Self::default()
-        };
+        let objects = if profile.run_type.ends_with("Import") { system.source_objects } else { system.objects };
+        let good = Self { status: "Complete", objects, ..Self::default() };
         match profile.run_type {
             "FullImport" | "DeltaImport" if system.connector.partitions => Self {
                 status: "CompleteWithWarning",
@@ -438,28 +353,15 @@ impl Outcome {
                 phases: SYNC,
                 ..good
             },
-            "DeltaSynchronisation" => Self {
-                objects: 0,
-                message: Some("No changes to process".to_owned()),
-                phases: SYNC,
-                ..good
-            },
-            "Export" if objects == 0 => Self {
-                message: Some("No exports to process".to_owned()),
-                phases: EXPORT,
-                ..good
-            },
+            "DeltaSynchronisation" => {
+                Self { objects: 0, message: Some("No changes to process".to_owned()), phases: SYNC, ..good }
+            }
+            "Export" if objects == 0 => {
+                Self { message: Some("No exports to process".to_owned()), phases: EXPORT, ..good }
+            }
             "Export" => Self {
-                status: if system.connector.partitions {
-                    "CompleteWithError"
-                } else {
-                    "Complete"
-                },
-                errors: if system.connector.partitions {
-                    2.min(objects)
-                } else {
-                    0
-                },
+                status: if system.connector.partitions { "CompleteWithError" } else { "Complete" },
+                errors: if system.connector.partitions { 2.min(objects) } else { 0 },
                 message: Some(format!("Export complete: {objects} objects")),
                 change: "Exported",
                 summary: "Exported:1",
@@ -475,9 +377,7 @@ impl Outcome {
 fn imported(outcome: Outcome) -> Outcome {
     let objects = outcome.objects;
     Outcome {
-        message: Some(format!(
-            "Import complete: {objects} objects ({objects} created, 0 updated)"
-        )),
+        message: Some(format!("Import complete: {objects} objects ({objects} created, 0 updated)")),
         change: "Added",
         summary: "CsoAdded:1",
         phases: IMPORT,

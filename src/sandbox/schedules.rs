@@ -99,14 +99,7 @@ pub(super) fn position(world: &World, call: &Call, id: Uuid) -> Result<usize, Re
         .schedules
         .iter()
         .position(|schedule| schedule.id == id)
-        .ok_or_else(|| {
-            errors::business(
-                call,
-                StatusCode::NOT_FOUND,
-                "",
-                format!("Schedule not found: {id}"),
-            )
-        })
+        .ok_or_else(|| errors::business(call, StatusCode::NOT_FOUND, "", format!("Schedule not found: {id}")))
 }
 
 /// This controller checks the depth by itself, and says so in another shape than the rest.
@@ -115,9 +108,7 @@ pub(super) fn page(call: &Call) -> Result<Page, Reply> {
     match page.too_deep() {
         Some(text) => {
             let mut reply = errors::rejected(call, &text, json!({"page": [text]}));
-            reply
-                .headers
-                .retain(|(name, _)| name.as_str() != "api-supported-versions");
+            reply.headers.retain(|(name, _)| name.as_str() != "api-supported-versions");
             Err(reply)
         }
         None => Ok(page),
@@ -130,11 +121,7 @@ fn list(world: &World, call: &Call) -> Handled {
     let mut rows: Vec<Value> = world
         .schedules
         .iter()
-        .filter(|schedule| {
-            search
-                .as_ref()
-                .is_none_or(|text| schedule.name.to_lowercase().contains(text))
-        })
+        .filter(|schedule| search.as_ref().is_none_or(|text| schedule.name.to_lowercase().contains(text)))
         .map(|schedule| detail(world, schedule, false))
         .collect();
     arrange(call, &mut rows);
@@ -143,11 +130,7 @@ fn list(world: &World, call: &Call) -> Handled {
 
 /// `with_steps`: the steps come first, as the server writes derived types.
 fn detail(world: &World, schedule: &Schedule, with_steps: bool) -> Value {
-    let last = world
-        .executions
-        .iter()
-        .rev()
-        .find(|execution| execution.schedule == schedule.id);
+    let last = world.executions.iter().rev().find(|execution| execution.schedule == schedule.id);
     let fields = json!({
         "id": schedule.id,
         "name": schedule.name,
@@ -211,38 +194,18 @@ fn step_dto(step: &Step) -> Value {
 /// Cron texts and run profile ids are not checked; pattern, day and interval fields are dropped (observed).
 fn sent(call: &Call, model: &str) -> Result<(Schedule, Option<String>), Reply> {
     let body = Body::of(call, model)?;
-    let trigger = body.one_of(
-        "triggerType",
-        "JIM.Models.Scheduling.ScheduleTriggerType",
-        &["Cron", "Manual"],
-    )?;
-    let (name, description, cron) = (
-        body.text("name")?,
-        body.text("description")?,
-        body.text("cronExpression")?,
-    );
+    let trigger = body.one_of("triggerType", "JIM.Models.Scheduling.ScheduleTriggerType", &["Cron", "Manual"])?;
+    let (name, description, cron) = (body.text("name")?, body.text("description")?, body.text("cronExpression")?);
     let enabled = body.flag("isEnabled", false)?.unwrap_or_default();
     let reason = body.text("changeReason")?;
     let name = connected_systems::required_name(call, name)?;
     // What is left out differs: POST falls back to Manual, PUT to Cron (observed).
-    let trigger = trigger.unwrap_or(if call.method == "PUT" {
-        "Cron"
-    } else {
-        "Manual"
-    });
+    let trigger = trigger.unwrap_or(if call.method == "PUT" { "Cron" } else { "Manual" });
     if trigger == "Cron" && cron.as_deref().is_none_or(str::is_empty) {
-        return Err(refused(
-            call,
-            "Cron expression is required for scheduled triggers",
-        ));
+        return Err(refused(call, "Cron expression is required for scheduled triggers"));
     }
     let steps = body.value("steps").unwrap_or_default();
-    let steps = steps
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|step| step_of(call, step))
-        .collect::<Result<_, _>>()?;
+    let steps = steps.as_array().into_iter().flatten().map(|step| step_of(call, step)).collect::<Result<_, _>>()?;
     let schedule = Schedule {
         id: Uuid::new_v4(),
         name,
@@ -258,30 +221,17 @@ fn sent(call: &Call, model: &str) -> Result<(Schedule, Option<String>), Reply> {
 }
 
 fn step_of(call: &Call, step: &Value) -> Result<Step, Reply> {
-    let number = |name: &str| {
-        step[name]
-            .as_i64()
-            .or_else(|| step[name].as_str()?.parse().ok())
-    };
+    let number = |name: &str| step[name].as_i64().or_else(|| step[name].as_str()?.parse().ok());
     let system = number("connectedSystemId")
         .ok_or_else(|| refused(call, "Connected System ID is required for RunProfile steps"))?;
-    let profile = number("runProfileId")
-        .ok_or_else(|| refused(call, "Run Profile ID is required for RunProfile steps"))?;
-    let parallel = step["executionMode"]
-        .as_str()
-        .is_some_and(|mode| mode.to_ascii_lowercase().starts_with("parallel"));
+    let profile =
+        number("runProfileId").ok_or_else(|| refused(call, "Run Profile ID is required for RunProfile steps"))?;
+    let parallel = step["executionMode"].as_str().is_some_and(|mode| mode.to_ascii_lowercase().starts_with("parallel"));
     Ok(Step {
-        id: step["id"]
-            .as_str()
-            .and_then(guid)
-            .unwrap_or_else(Uuid::new_v4),
+        id: step["id"].as_str().and_then(guid).unwrap_or_else(Uuid::new_v4),
         index: number("stepIndex").unwrap_or_default(),
         name: step["name"].as_str().map(str::to_owned),
-        mode: if parallel {
-            "ParallelWithPrevious"
-        } else {
-            "Sequential"
-        },
+        mode: if parallel { "ParallelWithPrevious" } else { "Sequential" },
         continue_on_failure: step["continueOnFailure"].as_bool().unwrap_or_default(),
         timeout: number("timeoutSeconds"),
         system: Some(system),
@@ -289,13 +239,7 @@ fn step_of(call: &Call, step: &Value) -> Result<Step, Reply> {
     })
 }
 
-fn note(
-    world: &mut World,
-    call: &Call,
-    operation: &'static str,
-    name: &str,
-    reason: Option<String>,
-) {
+fn note(world: &mut World, call: &Call, operation: &'static str, name: &str, reason: Option<String>) {
     let change = Change::new("Schedule", operation, name, call);
     let reason = reason.or_else(|| change.reason.clone());
     world.note(Change { reason, ..change });
@@ -304,11 +248,7 @@ fn note(
 fn create(world: &mut World, call: &Call) -> Handled {
     let (schedule, reason) = sent(call, "JIM.Web.Models.Api.CreateScheduleRequest")?;
     // A unique index, and nobody who catches its violation (observed).
-    if world
-        .schedules
-        .iter()
-        .any(|other| other.name == schedule.name)
-    {
+    if world.schedules.iter().any(|other| other.name == schedule.name) {
         return Err(errors::internal(call));
     }
     let (answer, id) = (detail(world, &schedule, true), schedule.id);
@@ -367,70 +307,31 @@ mod tests {
         let path = format!("/schedules/{}/run", nightly(&world));
         let (status, body) = ask(&mut world, "POST", &path, "");
         assert_eq!(status, 202);
-        let path = format!(
-            "/schedule-executions/{}",
-            body["executionId"].as_str().unwrap()
-        );
-        let at = |world: &mut World, seconds| {
-            ask_at(
-                world,
-                Utc::now() + TimeDelta::seconds(seconds),
-                "GET",
-                &path,
-                "",
-            )
-            .1
-        };
+        let path = format!("/schedule-executions/{}", body["executionId"].as_str().unwrap());
+        let at =
+            |world: &mut World, seconds| ask_at(world, Utc::now() + TimeDelta::seconds(seconds), "GET", &path, "").1;
         assert_eq!(at(&mut world, 3)["steps"][1]["status"], "Pending");
         let second = at(&mut world, 8);
-        assert_eq!(
-            (&second["steps"][0]["status"], &second["currentStepIndex"]),
-            (&json!("Completed"), &json!(1))
-        );
+        assert_eq!((&second["steps"][0]["status"], &second["currentStepIndex"]), (&json!("Completed"), &json!(1)));
         assert_eq!(at(&mut world, 16)["status"], "Complete");
-        assert_eq!(
-            ask(&mut world, "POST", &format!("{path}/cancel"), "").0,
-            400
-        );
+        assert_eq!(ask(&mut world, "POST", &format!("{path}/cancel"), "").0, 400);
     }
 
     #[test]
     fn a_put_replaces_and_a_duplicate_name_is_500() {
         let mut world = world();
         let path = format!("/schedules/{}", nightly(&world));
-        let (status, body) = ask(
-            &mut world,
-            "PUT",
-            &path,
-            r#"{"name": "Nightly HR", "triggerType": "Manual"}"#,
-        );
+        let (status, body) = ask(&mut world, "PUT", &path, r#"{"name": "Nightly HR", "triggerType": "Manual"}"#);
         assert_eq!((status, &body["steps"]), (200, &json!([])));
         assert_eq!(ask(&mut world, "POST", &format!("{path}/run"), "").0, 400);
-        assert_eq!(
-            ask(
-                &mut world,
-                "POST",
-                "/schedules",
-                r#"{"name": "Nightly HR"}"#
-            )
-            .0,
-            500
-        );
-        assert_eq!(
-            ask(&mut world, "PUT", &path, r#"{"name": "Only a name"}"#).1["code"],
-            ""
-        );
+        assert_eq!(ask(&mut world, "POST", "/schedules", r#"{"name": "Nightly HR"}"#).0, 500);
+        assert_eq!(ask(&mut world, "PUT", &path, r#"{"name": "Only a name"}"#).1["code"], "");
     }
 
     #[test]
     fn a_schedule_whose_profile_is_gone_does_not_start() {
         let mut world = world();
-        ask(
-            &mut world,
-            "DELETE",
-            "/synchronisation/connected-systems/1/run-profiles/2",
-            "",
-        );
+        ask(&mut world, "DELETE", "/synchronisation/connected-systems/1/run-profiles/2", "");
         let path = format!("/schedules/{}/run", nightly(&world));
         assert_eq!(ask(&mut world, "POST", &path, "").0, 400);
     }

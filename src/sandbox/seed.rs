@@ -10,10 +10,8 @@
 
 use chrono::TimeDelta;
 
-use super::schedules;
-use super::state::{
-    Actor, ApiKey, Change, ConnectedSystem, Connector, ObjectType, Partition, RunProfile, World,
-};
+use super::state::{Actor, ApiKey, Change, ConnectedSystem, Connector, Partition, RunProfile, World};
+use super::{areas, connected_systems, schedules, structure};
 
 /// A key that is valid and has no roles: 403 everywhere.
 pub(super) const READER_KEY: &str = "jim_ak_sandbox_reader_000000";
@@ -59,11 +57,7 @@ pub(super) struct Plan {
 }
 
 pub(super) fn file_exists(path: &str) -> bool {
-    let name = path
-        .rsplit(['/', '\\'])
-        .next()
-        .unwrap_or(path)
-        .to_ascii_lowercase();
+    let name = path.rsplit(['/', '\\']).next().unwrap_or(path).to_ascii_lowercase();
     !name.contains("missing") && !name.contains("none")
 }
 
@@ -72,32 +66,18 @@ pub(super) fn person(index: i64) -> String {
     const FIRST: [&str; 5] = ["Amelia", "Oscar", "Isla", "Noah", "Grace"];
     const LAST: [&str; 4] = ["Smith", "Johnson", "Wilson", "Davies"];
     let index = usize::try_from(index).unwrap_or_default();
-    format!(
-        "{} {}",
-        FIRST[index % FIRST.len()],
-        LAST[index / FIRST.len() % LAST.len()]
-    )
+    format!("{} {}", FIRST[index % FIRST.len()], LAST[index / FIRST.len() % LAST.len()])
 }
 
 pub(super) fn fill(world: &mut World, plan: &Plan) {
     let started = world.started;
     let admin = ApiKey {
         description: Some("The administrator key of this sandbox.".to_owned()),
-        ..ApiKey::new(
-            "Sandbox administrator",
-            plan.admin_key.clone(),
-            true,
-            started,
-        )
+        ..ApiKey::new("Sandbox administrator", plan.admin_key.clone(), true, started)
     };
     let actor = admin.actor();
     world.keys.push(admin);
-    world.keys.push(ApiKey::new(
-        "No roles",
-        READER_KEY.to_owned(),
-        false,
-        started,
-    ));
+    world.keys.push(ApiKey::new("No roles", READER_KEY.to_owned(), false, started));
     note(
         world,
         "SystemInitialisation",
@@ -106,14 +86,7 @@ pub(super) fn fill(world: &mut World, plan: &Plan) {
         &Actor::system(),
         "Applied built-in configuration",
     );
-    note(
-        world,
-        "ApiKey",
-        "Sandbox administrator",
-        None,
-        &Actor::system(),
-        "Created API key 'Sandbox administrator'",
-    );
+    note(world, "ApiKey", "Sandbox administrator", None, &Actor::system(), "Created API key 'Sandbox administrator'");
 
     for index in 0..plan.systems {
         match index {
@@ -124,16 +97,10 @@ pub(super) fn fill(world: &mut World, plan: &Plan) {
         }
     }
     schedules::seed(world);
+    areas::seed(world);
 }
 
-fn note(
-    world: &mut World,
-    kind: &'static str,
-    name: &str,
-    context: Option<&str>,
-    actor: &Actor,
-    message: &str,
-) {
+fn note(world: &mut World, kind: &'static str, name: &str, context: Option<&str>, actor: &Actor, message: &str) {
     let at = world.started;
     world.note(Change {
         target_type: kind,
@@ -149,131 +116,36 @@ fn note(
 }
 
 fn hr(world: &mut World, actor: &Actor) {
-    let id = system(
-        world,
-        actor,
-        "HR CSV Source",
-        "HR system CSV export",
-        FILE,
-        40,
-    );
-    profile(
-        world,
-        actor,
-        id,
-        "Full Import",
-        "FullImport",
-        500,
-        Some("/srv/jim/connector-files/hr-users.csv"),
-    );
-    profile(
-        world,
-        actor,
-        id,
-        "Full Synchronisation",
-        "FullSynchronisation",
-        500,
-        None,
-    );
-    profile(
-        world,
-        actor,
-        id,
-        "Delta Synchronisation",
-        "DeltaSynchronisation",
-        500,
-        None,
-    );
+    let id = system(world, actor, "HR CSV Source", "HR system CSV export", FILE, 40);
+    profile(world, actor, id, "Full Import", "FullImport", 500, Some("/srv/jim/connector-files/hr-users.csv"));
+    profile(world, actor, id, "Full Synchronisation", "FullSynchronisation", 500, None);
+    profile(world, actor, id, "Delta Synchronisation", "DeltaSynchronisation", 500, None);
 }
 
 fn export(world: &mut World, actor: &Actor) {
-    let id = system(
-        world,
-        actor,
-        "Cross-Domain Export",
-        "CSV written by JIM",
-        FILE,
-        0,
-    );
-    profile(
-        world,
-        actor,
-        id,
-        "Full Import",
-        "FullImport",
-        500,
-        Some("/srv/jim/connector-files/missing.csv"),
-    );
-    profile(
-        world,
-        actor,
-        id,
-        "Full Synchronisation",
-        "FullSynchronisation",
-        500,
-        None,
-    );
-    profile(
-        world,
-        actor,
-        id,
-        "Export",
-        "Export",
-        200,
-        Some("/srv/jim/connector-files/cross-domain.csv"),
-    );
+    let id = system(world, actor, "Cross-Domain Export", "CSV written by JIM", FILE, 0);
+    profile(world, actor, id, "Full Import", "FullImport", 500, Some("/srv/jim/connector-files/missing.csv"));
+    profile(world, actor, id, "Full Synchronisation", "FullSynchronisation", 500, None);
+    profile(world, actor, id, "Export", "Export", 200, Some("/srv/jim/connector-files/cross-domain.csv"));
 }
 
 fn directory(world: &mut World, actor: &Actor) {
-    let id = system(
-        world,
-        actor,
-        "Corporate Directory",
-        "LDAP directory",
-        LDAP,
-        120,
-    );
+    let id = system(world, actor, "Corporate Directory", "LDAP directory", LDAP, 120);
     let partition = |id: i64, name: &str, selected| Partition {
         id,
         name: name.to_owned(),
         selected,
+        containers: structure::containers(id, name, selected),
     };
     if let Some(system) = world.systems.last_mut() {
-        system.partitions = vec![
-            partition(1, "dc=panoply,dc=example", true),
-            partition(2, "dc=lab,dc=example", false),
-        ];
+        system.partitions = vec![partition(1, "dc=panoply,dc=example", true), partition(2, "dc=lab,dc=example", false)];
     }
     profile(world, actor, id, "Full Import", "FullImport", 500, None);
     profile(world, actor, id, "Delta Import", "DeltaImport", 500, None);
-    profile(
-        world,
-        actor,
-        id,
-        "Full Synchronisation",
-        "FullSynchronisation",
-        500,
-        None,
-    );
-    profile(
-        world,
-        actor,
-        id,
-        "Delta Synchronisation",
-        "DeltaSynchronisation",
-        500,
-        None,
-    );
+    profile(world, actor, id, "Full Synchronisation", "FullSynchronisation", 500, None);
+    profile(world, actor, id, "Delta Synchronisation", "DeltaSynchronisation", 500, None);
     profile(world, actor, id, "Export", "Export", 200, None);
-    profile(
-        world,
-        actor,
-        id,
-        "Full Import (lab)",
-        "FullImport",
-        200,
-        None,
-    );
+    profile(world, actor, id, "Full Import (lab)", "FullImport", 200, None);
     if let Some(lab) = world.profiles.last_mut() {
         lab.partition_id = Some(2);
         lab.partition_name = Some("dc=lab,dc=example".to_owned());
@@ -285,33 +157,9 @@ fn bulk(world: &mut World, actor: &Actor, number: usize) {
     let name = format!("Bulk System {number:03}");
     let path = format!("/srv/jim/connector-files/bulk-{number:03}.csv");
     let id = system(world, actor, &name, "Generated", FILE, 25);
-    profile(
-        world,
-        actor,
-        id,
-        "Full Import",
-        "FullImport",
-        500,
-        Some(&path),
-    );
-    profile(
-        world,
-        actor,
-        id,
-        "Full Synchronisation",
-        "FullSynchronisation",
-        500,
-        None,
-    );
-    profile(
-        world,
-        actor,
-        id,
-        "Delta Synchronisation",
-        "DeltaSynchronisation",
-        500,
-        None,
-    );
+    profile(world, actor, id, "Full Import", "FullImport", 500, Some(&path));
+    profile(world, actor, id, "Full Synchronisation", "FullSynchronisation", 500, None);
+    profile(world, actor, id, "Delta Synchronisation", "DeltaSynchronisation", 500, None);
 }
 
 fn system(
@@ -330,11 +178,7 @@ fn system(
     made.updated = Some(created + TimeDelta::milliseconds(3));
     made.settings_valid = true;
     made.source_objects = objects;
-    made.object_type = Some(ObjectType {
-        id,
-        first_attribute: (id - 1) * 7 + 1,
-        created,
-    });
+    made.object_type = Some(connected_systems::new_object_type(id, (id - 1) * 7 + 1, created));
     world.systems.push(made);
     note(world, "ConnectedSystem", name, None, actor, "");
     id
@@ -390,12 +234,5 @@ fn profile(
         partition_id: None,
     });
     let context = world.system(system).map(|system| system.name.clone());
-    note(
-        world,
-        "ConnectedSystemRunProfile",
-        name,
-        context.as_deref(),
-        actor,
-        "",
-    );
+    note(world, "ConnectedSystemRunProfile", name, context.as_deref(), actor, "");
 }

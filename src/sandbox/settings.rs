@@ -9,85 +9,19 @@ use super::state::{Change, World};
 use super::wire::{Call, Handled, Reply, Routed};
 
 /// Key, what it is called, type, default, read-only.
-type Setting = (
-    &'static str,
-    &'static str,
-    &'static str,
-    Option<&'static str>,
-    bool,
-);
+type Setting = (&'static str, &'static str, &'static str, Option<&'static str>, bool);
 
 const SETTINGS: [Setting; 20] = [
-    (
-        "SSO.ApiScope",
-        "SSO API scope",
-        "String",
-        Some("jim-api"),
-        true,
-    ),
-    (
-        "SSO.ClaimType",
-        "SSO claim type",
-        "String",
-        Some("sub"),
-        true,
-    ),
-    (
-        "SSO.ClientId",
-        "SSO client ID",
-        "String",
-        Some("jim-web"),
-        true,
-    ),
-    (
-        "SSO.EnableLogOut",
-        "SSO enable log-out",
-        "Boolean",
-        Some("true"),
-        false,
-    ),
-    (
-        "Preview.FullDataSetPromptThreshold",
-        "Preview full data set prompt threshold",
-        "Integer",
-        Some("100000"),
-        false,
-    ),
-    (
-        "Preview.WorkerThreshold",
-        "Preview worker threshold",
-        "Integer",
-        Some("2500"),
-        false,
-    ),
-    (
-        "Sync.PartitionValidationMode",
-        "Run Profile partition validation",
-        "Enum",
-        Some("Error"),
-        false,
-    ),
-    (
-        "Sync.PageSize",
-        "Sync page size",
-        "Integer",
-        Some("500"),
-        false,
-    ),
-    (
-        "Sync.VerboseNoChangeRecording",
-        "Verbose no-change recording",
-        "Boolean",
-        Some("false"),
-        false,
-    ),
-    (
-        "Maintenance.IsEnabled",
-        "Maintenance mode",
-        "Boolean",
-        Some("false"),
-        false,
-    ),
+    ("SSO.ApiScope", "SSO API scope", "String", Some("jim-api"), true),
+    ("SSO.ClaimType", "SSO claim type", "String", Some("sub"), true),
+    ("SSO.ClientId", "SSO client ID", "String", Some("jim-web"), true),
+    ("SSO.EnableLogOut", "SSO enable log-out", "Boolean", Some("true"), false),
+    ("Preview.FullDataSetPromptThreshold", "Preview full data set prompt threshold", "Integer", Some("100000"), false),
+    ("Preview.WorkerThreshold", "Preview worker threshold", "Integer", Some("2500"), false),
+    ("Sync.PartitionValidationMode", "Run Profile partition validation", "Enum", Some("Error"), false),
+    ("Sync.PageSize", "Sync page size", "Integer", Some("500"), false),
+    ("Sync.VerboseNoChangeRecording", "Verbose no-change recording", "Boolean", Some("false"), false),
+    ("Maintenance.IsEnabled", "Maintenance mode", "Boolean", Some("false"), false),
     (
         "History.ConfigurationChangeRetentionPeriod",
         "Configuration change retention period",
@@ -95,41 +29,11 @@ const SETTINGS: [Setting; 20] = [
         Some("3650.00:00:00"),
         false,
     ),
-    (
-        "History.CleanupBatchSize",
-        "History cleanup batch size",
-        "Integer",
-        Some("100"),
-        false,
-    ),
-    (
-        "History.RetentionPeriod",
-        "History retention period",
-        "TimeSpan",
-        Some("90.00:00:00"),
-        false,
-    ),
-    (
-        "ChangeTracking.SyncOutcomes.Level",
-        "Sync outcome tracking level",
-        "Enum",
-        Some("Detailed"),
-        false,
-    ),
-    (
-        "ChangeTracking.ConfigurationChanges.Enabled",
-        "Track configuration changes",
-        "Boolean",
-        Some("true"),
-        false,
-    ),
-    (
-        "Security.RateLimiting.Enabled",
-        "API rate limiting enabled",
-        "Boolean",
-        Some("true"),
-        false,
-    ),
+    ("History.CleanupBatchSize", "History cleanup batch size", "Integer", Some("100"), false),
+    ("History.RetentionPeriod", "History retention period", "TimeSpan", Some("90.00:00:00"), false),
+    ("ChangeTracking.SyncOutcomes.Level", "Sync outcome tracking level", "Enum", Some("Detailed"), false),
+    ("ChangeTracking.ConfigurationChanges.Enabled", "Track configuration changes", "Boolean", Some("true"), false),
+    ("Security.RateLimiting.Enabled", "API rate limiting enabled", "Boolean", Some("true"), false),
     (
         "Security.RateLimiting.AuthenticatedRequestsPerMinute",
         "Authenticated API requests per minute",
@@ -144,13 +48,7 @@ const SETTINGS: [Setting; 20] = [
         Some("30"),
         false,
     ),
-    (
-        "UI.ProgressUpdateInterval",
-        "Progress update interval",
-        "TimeSpan",
-        Some("00:00:01"),
-        false,
-    ),
+    ("UI.ProgressUpdateInterval", "Progress update interval", "TimeSpan", Some("00:00:01"), false),
     ("Instance.Name", "Service Name", "String", None, false),
 ];
 
@@ -161,25 +59,14 @@ pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed
     let method = call.method.as_str();
     match (method, rest) {
         ("GET", []) => {
-            return Some(Ok(Reply::ok(
-                &SETTINGS
-                    .iter()
-                    .map(|setting| shown(world, setting))
-                    .collect(),
-            )));
+            return Some(Ok(Reply::ok(&SETTINGS.iter().map(|setting| shown(world, setting)).collect())));
         }
         ("GET" | "PUT" | "DELETE", [_]) => {}
         _ => return None,
     }
     let key = rest.first()?;
-    let Some(setting) = SETTINGS
-        .iter()
-        .find(|setting| setting.0.eq_ignore_ascii_case(key))
-    else {
-        return Some(Err(errors::not_found(
-            call,
-            format!("Service setting '{key}' not found."),
-        )));
+    let Some(setting) = SETTINGS.iter().find(|setting| setting.0.eq_ignore_ascii_case(key)) else {
+        return Some(Err(errors::not_found(call, format!("Service setting '{key}' not found."))));
     };
     Some(match method {
         "GET" => Ok(Reply::ok(&shown(world, setting))),
@@ -225,10 +112,7 @@ fn change(world: &mut World, call: &Call, setting: &Setting, revert: bool) -> Ha
         world.settings.insert(setting.0.to_owned(), value);
     }
     let operation = if revert { "Revert" } else { "Update" };
-    world.note(Change {
-        reason,
-        ..Change::new("ServiceSetting", operation, setting.1, call)
-    });
+    world.note(Change { reason, ..Change::new("ServiceSetting", operation, setting.1, call) });
     Ok(Reply::ok(&shown(world, setting)))
 }
 
@@ -242,28 +126,12 @@ mod tests {
         let mut world = world();
         let path = "/service-settings/Sync.PageSize";
         let (_, set) = ask(&mut world, "PUT", path, r#"{"value": "abc"}"#);
-        assert_eq!(
-            (&set["effectiveValue"], &set["isOverridden"]),
-            (&json!("abc"), &json!(true))
-        );
+        assert_eq!((&set["effectiveValue"], &set["isOverridden"]), (&json!("abc"), &json!(true)));
         let (_, back) = ask(&mut world, "DELETE", path, "");
         assert_eq!(
-            (
-                &back["effectiveValue"],
-                &back["value"],
-                &back["isOverridden"]
-            ),
+            (&back["effectiveValue"], &back["value"], &back["isOverridden"]),
             (&json!("500"), &Value::Null, &json!(false))
         );
-        assert_eq!(
-            ask(
-                &mut world,
-                "PUT",
-                "/service-settings/SSO.ClientId",
-                r#"{"value": "x"}"#
-            )
-            .0,
-            400
-        );
+        assert_eq!(ask(&mut world, "PUT", "/service-settings/SSO.ClientId", r#"{"value": "x"}"#).0, 400);
     }
 }

@@ -7,10 +7,12 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::change_history::History;
 use super::executions::Execution;
 use super::idp::Identities;
 use super::runs::Run;
 use super::schedules::Schedule;
+use super::tables::Tables;
 use super::{clock, seed};
 
 /// Who did something, as activities name it.
@@ -23,11 +25,7 @@ pub(super) struct Actor {
 
 impl Actor {
     pub(super) fn system() -> Self {
-        Self {
-            kind: "System",
-            id: None,
-            name: "System".to_owned(),
-        }
+        Self { kind: "System", id: None, name: "System".to_owned() }
     }
 }
 
@@ -40,7 +38,8 @@ pub(super) struct ConnectedSystem {
     pub(super) updated: Option<DateTime<Utc>>,
     pub(super) connector: &'static Connector,
     pub(super) settings_valid: bool,
-    pub(super) object_type: Option<ObjectType>,
+    /// As the server shows it, with its attributes.
+    pub(super) object_type: Option<Value>,
     pub(super) partitions: Vec<Partition>,
     /// Objects in its connector space; the last full import decides.
     pub(super) objects: i64,
@@ -64,17 +63,12 @@ pub(super) struct Connector {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct ObjectType {
-    pub(super) id: i64,
-    pub(super) first_attribute: i64,
-    pub(super) created: DateTime<Utc>,
-}
-
-#[derive(Debug, Clone)]
 pub(super) struct Partition {
     pub(super) id: i64,
     pub(super) name: String,
     pub(super) selected: bool,
+    /// As the server shows them, nested.
+    pub(super) containers: Vec<Value>,
 }
 
 /// The server's own field order. The partition's id is stored, but only its name is shown.
@@ -107,6 +101,8 @@ pub(super) struct Activity {
     pub(super) change_reason: Option<String>,
     pub(super) system_id: Option<i64>,
     pub(super) took: TimeDelta,
+    /// A preview that was stopped; runs know it themselves.
+    pub(super) cancelled: bool,
     /// A run of a run profile; everything else was over when it was made.
     pub(super) run: Option<Run>,
     pub(super) schedule: Option<ScheduleLink>,
@@ -136,20 +132,12 @@ pub(super) struct ApiKey {
 
 impl std::fmt::Debug for ApiKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("ApiKey")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        formatter.debug_struct("ApiKey").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
 impl ApiKey {
-    pub(super) fn new(
-        name: &str,
-        secret: String,
-        administrator: bool,
-        created: DateTime<Utc>,
-    ) -> Self {
+    pub(super) fn new(name: &str, secret: String, administrator: bool, created: DateTime<Utc>) -> Self {
         Self {
             id: Uuid::new_v4(),
             secret,
@@ -165,19 +153,11 @@ impl ApiKey {
 
     /// The first 12 characters, as the server shows keys. A shorter key is not shown at all.
     pub(super) fn prefix(&self) -> &str {
-        if self.secret.len() > 16 {
-            self.secret.get(..12).unwrap_or("***")
-        } else {
-            "***"
-        }
+        if self.secret.len() > 16 { self.secret.get(..12).unwrap_or("***") } else { "***" }
     }
 
     pub(super) fn actor(&self) -> Actor {
-        Actor {
-            kind: "ApiKey",
-            id: Some(self.id),
-            name: self.name.clone(),
-        }
+        Actor { kind: "ApiKey", id: Some(self.id), name: self.name.clone() }
     }
 }
 
@@ -194,6 +174,9 @@ pub(super) struct World {
     /// Overridden service settings.
     pub(super) settings: HashMap<String, Option<String>>,
     pub(super) identities: Identities,
+    /// Everything that needs no type of its own.
+    pub(super) tables: Tables,
+    pub(super) history: History,
     pub(super) started: DateTime<Utc>,
     pub(super) speed: f64,
     next_system: i64,
@@ -212,6 +195,8 @@ impl World {
             executions: Vec::new(),
             settings: HashMap::new(),
             identities: Identities::default(),
+            tables: Tables::default(),
+            history: History::default(),
             started: clock::now(),
             speed: seed.speed,
             next_system: 1,
@@ -242,9 +227,7 @@ impl World {
     }
 
     pub(super) fn profile(&self, system: i64, id: i64) -> Option<&RunProfile> {
-        self.profiles
-            .iter()
-            .find(|profile| profile.id == id && profile.connected_system_id == system)
+        self.profiles.iter().find(|profile| profile.id == id && profile.connected_system_id == system)
     }
 
     /// Notes a finished change; returns the activity's id.
@@ -262,6 +245,7 @@ impl World {
             change_reason: change.reason,
             system_id: change.system_id,
             took: TimeDelta::microseconds(fastrand::i64(8_000..45_000)),
+            cancelled: false,
             run: None,
             schedule: None,
         });
@@ -270,11 +254,8 @@ impl World {
 
     /// Lets time pass: finished runs take their effect, schedules go to their next step.
     pub(super) fn settle(&mut self, now: DateTime<Utc>) {
-        let World {
-            activities,
-            systems,
-            ..
-        } = self;
+        let mut exported = Vec::new();
+        let World { activities, systems, .. } = self;
         for activity in activities.iter_mut() {
             if let Some(run) = activity.run.as_mut()
                 && !run.settled
@@ -283,8 +264,14 @@ impl World {
                 run.settled = true;
                 if let Some(system) = systems.iter_mut().find(|system| system.id == run.system_id) {
                     run.take_effect(system);
+                    if run.exports() {
+                        exported.push(system.id);
+                    }
                 }
             }
+        }
+        for system in exported {
+            super::pending_exports::clear(self, system);
         }
         super::executions::advance(self, now);
     }

@@ -42,15 +42,8 @@ impl Call {
         Self {
             method,
             path: uri.path().to_owned(),
-            segments: uri
-                .path()
-                .split('/')
-                .filter(|segment| !segment.is_empty())
-                .map(decode)
-                .collect(),
-            query: url::form_urlencoded::parse(raw_query.as_bytes())
-                .into_owned()
-                .collect(),
+            segments: uri.path().split('/').filter(|segment| !segment.is_empty()).map(decode).collect(),
+            query: url::form_urlencoded::parse(raw_query.as_bytes()).into_owned().collect(),
             raw_query,
             headers,
             body,
@@ -83,13 +76,7 @@ fn decode(segment: &str) -> String {
     let kept = segment.replace('+', "%2B");
     url::form_urlencoded::parse(kept.as_bytes())
         .next()
-        .map(|(name, value)| {
-            if value.is_empty() {
-                name.into_owned()
-            } else {
-                format!("{name}={value}")
-            }
-        })
+        .map(|(name, value)| if value.is_empty() { name.into_owned() } else { format!("{name}={value}") })
         .unwrap_or_default()
 }
 
@@ -117,11 +104,7 @@ impl Reply {
 
     /// JSON from the pipeline before a controller (authentication, model validation): no version header.
     pub(super) fn bare_json(status: StatusCode, value: &Value) -> Self {
-        Self {
-            status,
-            headers: vec![(CONTENT_TYPE, JSON.to_owned())],
-            body: Bytes::from(value.to_string()),
-        }
+        Self { status, headers: vec![(CONTENT_TYPE, JSON.to_owned())], body: Bytes::from(value.to_string()) }
     }
 
     pub(super) fn ok(value: &Value) -> Self {
@@ -143,11 +126,7 @@ impl Reply {
     }
 
     pub(super) fn empty(status: StatusCode) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Bytes::new(),
-        }
+        Self { status, headers: Vec::new(), body: Bytes::new() }
     }
 
     /// What the server's web interface answers to every path it does not know.
@@ -164,8 +143,7 @@ impl Reply {
     }
 
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers
-            .push((HeaderName::from_static(name), value.into()));
+        self.headers.push((HeaderName::from_static(name), value.into()));
         self
     }
 
@@ -188,9 +166,7 @@ mod tests {
 
     #[test]
     fn segments_are_decoded_and_query_names_ignore_case() {
-        let uri: Uri = "/api/v1/a%20b+c/?PageSize=5&status=A&status=B&empty="
-            .parse()
-            .unwrap();
+        let uri: Uri = "/api/v1/a%20b+c/?PageSize=5&status=A&status=B&empty=".parse().unwrap();
         let call = Call::new(Method::GET, &uri, HeaderMap::new(), Bytes::new());
         assert_eq!(call.segments, ["api", "v1", "a b+c"]);
         assert_eq!(call.param("pagesize"), Some("5"));

@@ -24,15 +24,8 @@ pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed
 fn list(world: &World, call: &Call) -> Handled {
     let page = Page::of(call, 50)?;
     // Newest first (observed).
-    let tasks: Vec<&Activity> = world
-        .activities
-        .iter()
-        .rev()
-        .filter(|activity| waiting(activity, call))
-        .collect();
-    Ok(Reply::ok(
-        &page.envelope(&tasks, |activity| task(activity, call)),
-    ))
+    let tasks: Vec<&Activity> = world.activities.iter().rev().filter(|activity| waiting(activity, call)).collect();
+    Ok(Reply::ok(&page.envelope(&tasks, |activity| task(activity, call))))
 }
 
 fn waiting(activity: &Activity, call: &Call) -> bool {
@@ -47,9 +40,7 @@ fn get(world: &World, call: &Call, id: Uuid) -> Handled {
     world
         .activities
         .iter()
-        .find(|activity| {
-            waiting(activity, call) && activity.run.as_ref().is_some_and(|run| run.task == id)
-        })
+        .find(|activity| waiting(activity, call) && activity.run.as_ref().is_some_and(|run| run.task == id))
         .map(|activity| Reply::ok(&task(activity, call)))
         .ok_or_else(|| missing(call, id))
 }
@@ -111,34 +102,14 @@ mod tests {
     #[test]
     fn a_task_can_be_cancelled_once_and_is_gone_then() {
         let mut world = world();
-        let (_, queued) = ask(
-            &mut world,
-            "POST",
-            "/synchronisation/connected-systems/1/run-profiles/1/execute",
-            "",
-        );
-        let (task, activity) = (
-            queued["taskId"].as_str().unwrap(),
-            queued["activityId"].as_str().unwrap(),
-        );
+        let (_, queued) = ask(&mut world, "POST", "/synchronisation/connected-systems/1/run-profiles/1/execute", "");
+        let (task, activity) = (queued["taskId"].as_str().unwrap(), queued["activityId"].as_str().unwrap());
         let path = format!("/worker-tasks/{task}");
         assert_eq!(ask(&mut world, "GET", &path, "").1["status"], "Queued");
         let soon = Utc::now() + TimeDelta::seconds(2);
-        assert_eq!(
-            ask_at(&mut world, soon, "GET", &path, "").1["status"],
-            "Processing"
-        );
-        assert_eq!(
-            ask_at(&mut world, soon, "POST", &format!("{path}/cancel"), "").0,
-            202
-        );
-        assert_eq!(
-            ask_at(&mut world, soon, "POST", &format!("{path}/cancel"), "").0,
-            404
-        );
-        assert_eq!(
-            ask(&mut world, "GET", &format!("/activities/{activity}"), "").1["status"],
-            "Cancelled"
-        );
+        assert_eq!(ask_at(&mut world, soon, "GET", &path, "").1["status"], "Processing");
+        assert_eq!(ask_at(&mut world, soon, "POST", &format!("{path}/cancel"), "").0, 202);
+        assert_eq!(ask_at(&mut world, soon, "POST", &format!("{path}/cancel"), "").0, 404);
+        assert_eq!(ask(&mut world, "GET", &format!("/activities/{activity}"), "").1["status"], "Cancelled");
     }
 }
