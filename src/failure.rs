@@ -62,7 +62,9 @@ pub enum Failure {
     RunFailed { action: String, activity: String, status: String, text: String },
     #[error("{what} did not end within {seconds} s and goes on: activity {activity}.")]
     WaitTimedOut { what: String, seconds: i64, activity: String },
-    #[error("The waiting for activity {activity} was ended by the file that JIM_RUNPROFILE_ABORT_SENTINEL names: {text}")]
+    #[error(
+        "The waiting for activity {activity} was ended by the file that JIM_RUNPROFILE_ABORT_SENTINEL names: {text}"
+    )]
     WaitAborted { activity: String, text: String },
     #[error("The waiting for activity {activity} ended: {cause}")]
     WaitFailed { activity: String, cause: Box<Failure> },
@@ -166,7 +168,9 @@ impl Failure {
             Self::RunFailed { activity, .. } => {
                 format!("Get-JIMActivity -Id {activity} -ExecutionItems shows what happened to each object.")
             }
-            Self::WaitTimedOut { activity, .. } | Self::WaitAborted { activity, .. } | Self::WaitFailed { activity, .. } => {
+            Self::WaitTimedOut { activity, .. }
+            | Self::WaitAborted { activity, .. }
+            | Self::WaitFailed { activity, .. } => {
                 format!("Get-JIMActivity -Id {activity} -Follow goes on watching.")
             }
             _ => self.api_error().map(|e| e.advice().into_owned()).unwrap_or_default(),

@@ -308,10 +308,16 @@ mod tests {
     #[test]
     fn text_that_looks_like_a_date_is_guarded_unless_it_is_one() {
         assert_eq!(
-            shaped(r#"{"description":"2026-05-06T07:08:09Z","created":"2026-05-06T07:08:09Z","note":"2026-05-06"}"#, &[]),
+            shaped(
+                r#"{"description":"2026-05-06T07:08:09Z","created":"2026-05-06T07:08:09Z","note":"2026-05-06"}"#,
+                &[]
+            ),
             "{\"Description\":\"\u{E000}2026-05-06T07:08:09Z\",\"Created\":\"2026-05-06T07:08:09Z\",\"Note\":\"2026-05-06\"}"
         );
-        assert_eq!(shaped(r#"{"attributes":{"hired":"2026-05-06T07:08:09Z"}}"#, &[]), r#"{"Attributes":{"hired":"2026-05-06T07:08:09Z"}}"#);
+        assert_eq!(
+            shaped(r#"{"attributes":{"hired":"2026-05-06T07:08:09Z"}}"#, &[]),
+            r#"{"Attributes":{"hired":"2026-05-06T07:08:09Z"}}"#
+        );
         assert_eq!(shaped(r#"["2026-05-06T07:08:09Z"]"#, &[]), "[\"\u{E000}2026-05-06T07:08:09Z\"]");
     }
 

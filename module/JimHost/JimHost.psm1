@@ -10,6 +10,8 @@ Set-StrictMode -Version Latest
 $script:HostProtocol = 1
 # Filled at the first call, so that importing the module costs next to nothing.
 $script:JsonReader = $null
+$script:Link = $null
+$script:FreeQueues = [System.Collections.Concurrent.ConcurrentStack[System.Collections.Concurrent.BlockingCollection[string]]]::new()
 $script:CommonParameters = [System.Collections.Generic.HashSet[string]]::new([System.Management.Automation.Cmdlet]::CommonParameters, [StringComparer]::OrdinalIgnoreCase)
 $script:CommonParameters.UnionWith([System.Management.Automation.Cmdlet]::OptionalCommonParameters)
 
@@ -103,6 +105,7 @@ function Start-HostProcess {
         if (-not $process.HasExited) { $process.Kill() }
         throw "The host $path did not answer as a host. Run '$path doctor' to see why."
     }
+    $link.ReadTask = $link.Reader.ReadLineAsync()
     $hello = (Read-HostJson $greeting.Result).hello
     if ($hello.protocol -ne $script:HostProtocol) {
         $process.Kill()
@@ -176,12 +179,21 @@ function ConvertTo-HostJson($Value, [int] $Depth = 0) {
 }
 
 # What the host needs of a piped object: some properties, not all of it.
-function ConvertTo-HostInput($Value, [string[]] $Take) {
-    $parts = foreach ($name in $Take) {
-        $found = if ($Value -is [System.Collections.IDictionary]) { $Value[$name] } elseif ($property = $Value.PSObject.Properties[$name]) { $property.Value }
-        if ($null -ne $found) { "`"$name`":" + (ConvertTo-HostJson $found) }
+function ConvertTo-HostInput($Value, $Take) {
+    $isMap = $Value -is [System.Collections.IDictionary]
+    # Read once: each access to .PSObject.Properties builds the collection again. No if-expression: it would enumerate.
+    $members = $Value
+    if (-not $isMap) { $members = $Value.PSObject.Properties }
+    $json = ''
+    foreach ($name in $Take) {
+        $found = $members[$name]
+        if ($null -eq $found) { continue }
+        if (-not $isMap) { $found = $found.Value }
+        if ($null -eq $found) { continue }
+        $text = if ($found -is [long] -or $found -is [int]) { "$found" } else { ConvertTo-HostJson $found }
+        $json = if ($json) { "$json,`"$name`":$text" } else { "`"$name`":$text" }
     }
-    '{' + ($parts -join ',') + '}'
+    "{$json}"
 }
 
 function Send-HostLine($Link, [string] $Line) {
@@ -209,15 +221,16 @@ function Receive-HostLine($Link, [string] $Id, $Queue) {
         try {
             if ($Queue.TryTake([ref] $line)) { return $line }
             if ($Link.Dead) { return $null }
-            if ($null -eq $Link.ReadTask) { $Link.ReadTask = $Link.Reader.ReadLineAsync() }
+            $read = $Link.ReadTask
             # A wait ends here when the user stops the command; the read goes on for whoever comes next.
-            while (-not $Link.ReadTask.Wait(50)) { }
-            $line = $Link.ReadTask.Result
-            $Link.ReadTask = $null
+            while (-not $read.Wait(50)) { }
+            $line = $read.Result
             if ($null -eq $line) {
                 $Link.Dead = $true
                 return $null
             }
+            # The next read waits already when the next answer comes: that saves a thread's wake-up per call.
+            $Link.ReadTask = $Link.Reader.ReadLineAsync()
             $owner = $line.Substring(6, $line.IndexOf([char] ',') - 6)
             if ($owner -eq $Id) { return $line }
             $other = $null
@@ -272,70 +285,99 @@ function New-HostGoneRecord($Link, [string] $Name) {
         })
 }
 
-# One call, from the bound parameters to the last message. $Impact is 0 for cmdlets that change
-# nothing, else 1 to 3 as in ConfirmImpact; $Take names the properties of an input object that the
-# host needs; $Environment the variables it may see.
-function Invoke-HostCmdlet {
-    param([string] $Name, [System.Management.Automation.PSCmdlet] $Cmdlet, [System.Collections.IDictionary] $Bound, [int] $Impact, [string[]] $Take, [string[]] $Environment)
+# What holds for all items of one cmdlet in a pipeline: whose preferences count, and what the host
+# must know of them. $Impact is 0 for cmdlets that change nothing, else 1 to 3 as in ConfirmImpact;
+# $Take names the properties of an input object that the host needs; $Environment the variables it
+# may see.
+function Enter-HostCmdlet {
+    param([string] $Name, $Cmdlet, $Bound, [int] $Impact, [string[]] $Take, [string[]] $Environment)
 
     # A module's functions don't see the preferences of the script that calls them; a cmdlet does.
     $caller = $Cmdlet.SessionState.PSVariable
-    if (-not $Bound.ContainsKey('ErrorAction')) { $ErrorActionPreference = $caller.GetValue('ErrorActionPreference') }
-    if (-not $Bound.ContainsKey('WarningAction')) { $WarningPreference = $caller.GetValue('WarningPreference') }
-    if (-not $Bound.ContainsKey('Verbose')) { $VerbosePreference = $caller.GetValue('VerbosePreference') }
-    if (-not $Bound.ContainsKey('Debug')) { $DebugPreference = $caller.GetValue('DebugPreference') }
-    if (-not $Bound.ContainsKey('InformationAction')) { $InformationPreference = $caller.GetValue('InformationPreference') }
-    if (-not $Bound.ContainsKey('ProgressAction')) { $ProgressPreference = $caller.GetValue('ProgressPreference') }
-    $ask = $false
+    $state = @{
+        Name = $Name; Cmdlet = $Cmdlet; Take = $Take; Ask = $false
+        # Bound ones are in the function's scope already, which ours is inside of.
+        Error = $(if ($Bound.ContainsKey('ErrorAction')) { $ErrorActionPreference } else { $caller.GetValue('ErrorActionPreference') })
+        Warning = $(if ($Bound.ContainsKey('WarningAction')) { $WarningPreference } else { $caller.GetValue('WarningPreference') })
+        Verbose = $(if ($Bound.ContainsKey('Verbose')) { $VerbosePreference } else { $caller.GetValue('VerbosePreference') })
+        Debug = $(if ($Bound.ContainsKey('Debug')) { $DebugPreference } else { $caller.GetValue('DebugPreference') })
+        Information = $(if ($Bound.ContainsKey('InformationAction')) { $InformationPreference } else { $caller.GetValue('InformationPreference') })
+        Progress = $(if ($Bound.ContainsKey('ProgressAction')) { $ProgressPreference } else { $caller.GetValue('ProgressPreference') })
+        WhatIf = $(if ($Bound.ContainsKey('WhatIf')) { $WhatIfPreference } else { $caller.GetValue('WhatIfPreference') })
+        Confirm = $(if ($Bound.ContainsKey('Confirm')) { $ConfirmPreference } else { $caller.GetValue('ConfirmPreference') })
+    }
+    # -Force answers the question, it doesn't switch -WhatIf off.
+    if ($Impact -and -not $Bound.ContainsKey('Confirm') -and $Bound.ContainsKey('Force') -and $Bound['Force']) { $state.Confirm = 'None' }
+    $quiet = 'SilentlyContinue', 'Ignore'
+    $preferences = [System.Collections.Generic.List[string]]::new()
+    if ("$($state.Verbose)" -notin $quiet) { $preferences.Add('"verbose":true') }
+    if ("$($state.Debug)" -notin $quiet) { $preferences.Add('"debug":true') }
+    if ("$($state.Progress)" -notin $quiet) { $preferences.Add('"progress":true') }
     if ($Impact) {
-        if (-not $Bound.ContainsKey('WhatIf')) { $WhatIfPreference = $caller.GetValue('WhatIfPreference') }
-        if (-not $Bound.ContainsKey('Confirm')) {
-            $ConfirmPreference = $caller.GetValue('ConfirmPreference')
-            # -Force answers the question, it doesn't switch -WhatIf off.
-            if ($Bound.ContainsKey('Force') -and $Bound['Force']) { $ConfirmPreference = 'None' }
-        }
-        $threshold = [int] [System.Management.Automation.ConfirmImpact] $ConfirmPreference
-        $ask = $WhatIfPreference -or ($threshold -gt 0 -and $Impact -ge $threshold) -or "$VerbosePreference" -ne 'SilentlyContinue'
+        $threshold = [int] [System.Management.Automation.ConfirmImpact] $state.Confirm
+        # Verbose too: ShouldProcess says there what it is about to do.
+        $state.Ask = $state.WhatIf -or ($threshold -gt 0 -and $Impact -ge $threshold) -or "$($state.Verbose)" -notin $quiet
+        if ($state.Ask) { $preferences.Add('"ask":true') }
+        if ($state.WhatIf) { $preferences.Add('"whatIf":true') }
     }
-
-    $json = [System.Text.StringBuilder]::new(256)
-    $null = $json.Append(',"cmdlet":"').Append($Name).Append('"')
-    $set = $Cmdlet.ParameterSetName
-    if ($set -and $set -ne '__AllParameterSets') { $null = $json.Append(',"set":"').Append($set).Append('"') }
-    $separator = ',"arguments":{"'
-    foreach ($pair in $Bound.GetEnumerator()) {
-        if ($script:CommonParameters.Contains($pair.Key)) { continue }
-        $value = if ($pair.Key -eq 'InputObject' -and $Take) { ConvertTo-HostInput $pair.Value $Take } else { ConvertTo-HostJson $pair.Value }
-        $null = $json.Append($separator).Append($pair.Key).Append('":').Append($value)
-        $separator = ',"'
-    }
-    if ($separator -eq ',"') { $null = $json.Append('}') }
-    $preferences = @(
-        if ("$VerbosePreference" -notin 'SilentlyContinue', 'Ignore') { '"verbose":true' }
-        if ("$DebugPreference" -notin 'SilentlyContinue', 'Ignore') { '"debug":true' }
-        if ("$ProgressPreference" -notin 'SilentlyContinue', 'Ignore') { '"progress":true' }
-        if ($ask) { '"ask":true' }
-    ) -join ','
-    $null = $json.Append(',"preferences":{').Append($preferences).Append('}')
+    $head = ",`"cmdlet`":`"$Name`",`"preferences`":{$($preferences -join ',')}"
     if ($Environment) {
         $values = foreach ($variable in $Environment) {
             $text = [System.Environment]::GetEnvironmentVariable($variable)
             if ($text) { "`"$variable`":" + (ConvertTo-HostJson $text) }
         }
-        $null = $json.Append(',"environment":{').Append($values -join ',').Append('}')
+        $head += ",`"environment`":{$($values -join ',')}"
     }
-    $null = $json.Append("}}`n")
+    $state.Head = $head
+    $state
+}
 
-    try { $link = Get-HostLink }
-    catch {
-        $record = [System.Management.Automation.ErrorRecord]::new([InvalidOperationException]::new($_.Exception.Message), 'JIM.HostNotStarted', 'ResourceUnavailable', $Name)
-        $Cmdlet.ThrowTerminatingError($record)
+# The bound parameters as JSON members. The commonest types without a further call: it counts, per item.
+function ConvertTo-HostArguments($Bound, $Take) {
+    $json = ''
+    foreach ($pair in $Bound.GetEnumerator()) {
+        $name = $pair.Key
+        if ($script:CommonParameters.Contains($name)) { continue }
+        $value = $pair.Value
+        if ($value -is [int]) { $text = "$value" }
+        elseif ($value -is [string]) { $text = [System.Web.HttpUtility]::JavaScriptStringEncode($value, $true) }
+        elseif ($name -eq 'InputObject' -and $Take) { $text = ConvertTo-HostInput $value $Take }
+        else { $text = ConvertTo-HostJson $value }
+        $json = if ($json) { "$json,`"$name`":$text" } else { "`"$name`":$text" }
     }
-    $queue = [System.Collections.Concurrent.BlockingCollection[string]]::new()
+    $json
+}
+
+# One call, from the bound parameters to the last message.
+function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
+    $ErrorActionPreference = $State.Error
+    $WarningPreference = $State.Warning
+    $VerbosePreference = $State.Verbose
+    $DebugPreference = $State.Debug
+    $InformationPreference = $State.Information
+    $ProgressPreference = $State.Progress
+    $WhatIfPreference = $State.WhatIf
+    $ConfirmPreference = $State.Confirm
+    $Cmdlet = $State.Cmdlet
+    $Name = $State.Name
+
+    $json = $State.Head + ',"arguments":{' + (ConvertTo-HostArguments $Bound $State.Take)
+    $json += if ($Set -and $Set -ne '__AllParameterSets') { "},`"set`":`"$Set`"}}`n" } else { "}}}`n" }
+
+    $link = $script:Link
+    if ($null -eq $link -or $link.Dead) {
+        try { $link = $script:Link = Get-HostLink }
+        catch {
+            $record = [System.Management.Automation.ErrorRecord]::new([InvalidOperationException]::new($_.Exception.Message), 'JIM.HostNotStarted', 'ResourceUnavailable', $Name)
+            $Cmdlet.ThrowTerminatingError($record)
+        }
+    }
+    # Queues are used again: a call in a pipeline of thousands shouldn't cost one.
+    $queue = $null
+    if (-not $script:FreeQueues.TryPop([ref] $queue)) { $queue = [System.Collections.Concurrent.BlockingCollection[string]]::new() }
     [System.Threading.Monitor]::Enter($link.Write)
     try {
-        $link.NextId++
-        $id = [string] $link.NextId
+        $id = [string] (++$link.NextId)
         $null = $link.Queues.TryAdd($id, $queue)
         $link.Writer.Write("{`"call`":{`"id`":$id$json")
         $link.Writer.Flush()
@@ -346,6 +388,7 @@ function Invoke-HostCmdlet {
     $open = $true
     $unacknowledged = 0
     $failure = $null
+    $start = 8 + $id.Length
     try {
         while ($open) {
             $line = Receive-HostLine $link $id $queue
@@ -354,7 +397,6 @@ function Invoke-HostCmdlet {
                 $failure = New-HostGoneRecord $link $Name
                 break
             }
-            $start = 8 + $id.Length
             $kind = $line.Substring($start, $line.IndexOf([char] '"', $start) - $start)
             if ($kind -eq 'end') {
                 $open = $false
@@ -385,15 +427,7 @@ function Invoke-HostCmdlet {
                 'verbose' { $Cmdlet.WriteVerbose($message.verbose) }
                 'debug' { $Cmdlet.WriteDebug($message.debug) }
                 'information' { Microsoft.PowerShell.Utility\Write-Host $message.information }
-                'progress' {
-                    $progress = $message.progress
-                    $record = [System.Management.Automation.ProgressRecord]::new(0, $progress.activity, $progress.status)
-                    $record.PercentComplete = $progress.percent
-                    $record.SecondsRemaining = $progress.secondsRemaining
-                    if ($progress.PSObject.Properties['operation']) { $record.CurrentOperation = $progress.operation }
-                    if ($progress.completed) { $record.RecordType = 'Completed' }
-                    $Cmdlet.WriteProgress($record)
-                }
+                'progress' { Write-HostProgress $Cmdlet $message.progress }
                 'confirm' {
                     $question = $message.confirm
                     try { $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption) }
@@ -412,14 +446,24 @@ function Invoke-HostCmdlet {
         }
     }
     finally {
-        # Still open: the user stopped the command, or what follows in the pipeline has enough.
         $dropped = $null
         $null = $link.Queues.TryRemove($id, [ref] $dropped)
-        if ($open -and -not $link.Dead) { Send-HostLine $link "{`"cancel`":{`"id`":$id}}`n" }
+        # Still open: the user stopped the command, or what follows in the pipeline has enough.
+        if (-not $open) { $script:FreeQueues.Push($queue) }
+        elseif (-not $link.Dead) { Send-HostLine $link "{`"cancel`":{`"id`":$id}}`n" }
     }
     if ($failure) {
         if ($failure.FullyQualifiedErrorId -eq 'JIM.HostEnded') { $Cmdlet.WriteError($failure) } else { $Cmdlet.ThrowTerminatingError($failure) }
     }
+}
+
+function Write-HostProgress($Cmdlet, $Progress) {
+    $record = [System.Management.Automation.ProgressRecord]::new(0, $Progress.activity, $Progress.status)
+    $record.PercentComplete = $Progress.percent
+    $record.SecondsRemaining = $Progress.secondsRemaining
+    if ($Progress.PSObject.Properties['operation']) { $record.CurrentOperation = $Progress.operation }
+    if ($Progress.completed) { $record.RecordType = 'Completed' }
+    $Cmdlet.WriteProgress($record)
 }
 
 # Tab completion: names and ids the server knows. Never an error, never a long wait, silent when
@@ -477,7 +521,8 @@ function Add-JIMCertificate {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Add-JIMCertificate' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Add-JIMCertificate' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Add-JIMMetaverseObjectTypeAttribute {
@@ -497,7 +542,8 @@ function Add-JIMMetaverseObjectTypeAttribute {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Add-JIMMetaverseObjectTypeAttribute' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Add-JIMMetaverseObjectTypeAttribute' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Add-JIMRoleMember {
@@ -515,7 +561,8 @@ function Add-JIMRoleMember {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    process { Invoke-HostCmdlet 'Add-JIMRoleMember' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Add-JIMRoleMember' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Clear-JIMConnectedSystem {
@@ -530,7 +577,8 @@ function Clear-JIMConnectedSystem {
         [switch] $KeepChangeHistory,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Clear-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Clear-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Connect-JIM {
@@ -562,7 +610,8 @@ function Connect-JIM {
         [ValidateRange(1, 64)]
         [int] $MaxConcurrency = 8
     )
-    process { Invoke-HostCmdlet 'Connect-JIM' $PSCmdlet $PSBoundParameters 0 @() @('JIM_URL', 'JIM_API_KEY', 'JIM_API_KEY_FILE') }
+    begin { $state = Enter-HostCmdlet 'Connect-JIM' $PSCmdlet $PSBoundParameters 0 @() @('JIM_URL', 'JIM_API_KEY', 'JIM_API_KEY_FILE') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Disable-JIMSchedule {
@@ -578,7 +627,8 @@ function Disable-JIMSchedule {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Disable-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Disable-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Disconnect-JIM {
@@ -592,7 +642,8 @@ function Disconnect-JIM {
         [switch] $All,
         [switch] $Forget
     )
-    process { Invoke-HostCmdlet 'Disconnect-JIM' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Disconnect-JIM' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Enable-JIMSchedule {
@@ -608,7 +659,8 @@ function Enable-JIMSchedule {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Enable-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Enable-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMActivity {
@@ -671,7 +723,8 @@ function Get-JIMActivity {
         [ValidateRange(1, [int]::MaxValue)]
         [int] $MaxPolls
     )
-    process { Invoke-HostCmdlet 'Get-JIMActivity' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMActivity' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMActivityChildren {
@@ -693,7 +746,8 @@ function Get-JIMActivityChildren {
         [Parameter(ParameterSetName = 'All')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMActivityChildren' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMActivityChildren' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMActivityStats {
@@ -705,7 +759,8 @@ function Get-JIMActivityStats {
         [Alias('ActivityId')]
         [guid] $Id
     )
-    process { Invoke-HostCmdlet 'Get-JIMActivityStats' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMActivityStats' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMApiKey {
@@ -719,7 +774,8 @@ function Get-JIMApiKey {
         [SupportsWildcards()]
         [string] $Name
     )
-    process { Invoke-HostCmdlet 'Get-JIMApiKey' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMApiKey' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMAuthConfig {
@@ -730,7 +786,8 @@ function Get-JIMAuthConfig {
         [Parameter(Position = 0)]
         [string] $Url
     )
-    process { Invoke-HostCmdlet 'Get-JIMAuthConfig' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMAuthConfig' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMCertificate {
@@ -757,7 +814,8 @@ function Get-JIMCertificate {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConfigurationChangePreview {
@@ -768,7 +826,8 @@ function Get-JIMConfigurationChangePreview {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [guid] $ActivityId
     )
-    process { Invoke-HostCmdlet 'Get-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConfigurationChangePreviewDelta {
@@ -791,7 +850,8 @@ function Get-JIMConfigurationChangePreviewDelta {
         [Parameter(ParameterSetName = 'All')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMConfigurationChangePreviewDelta' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConfigurationChangePreviewDelta' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystem {
@@ -813,7 +873,8 @@ function Get-JIMConnectedSystem {
         [Parameter(ParameterSetName = 'DeletionPreview', Mandatory)]
         [switch] $DeletionPreview
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemCapability {
@@ -826,7 +887,8 @@ function Get-JIMConnectedSystemCapability {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemCapability' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemCapability' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemDeletionPreview {
@@ -839,7 +901,8 @@ function Get-JIMConnectedSystemDeletionPreview {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemDeletionPreview' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemDeletionPreview' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemDirectoryServer {
@@ -853,7 +916,8 @@ function Get-JIMConnectedSystemDirectoryServer {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemDirectoryServer' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemDirectoryServer' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemObject {
@@ -921,7 +985,8 @@ function Get-JIMConnectedSystemObject {
         [Parameter(ParameterSetName = 'ListAll')]
         [switch] $Ascending
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemObject' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObject' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemObjectAttributeValue {
@@ -955,7 +1020,8 @@ function Get-JIMConnectedSystemObjectAttributeValue {
         [Parameter(ParameterSetName = 'All')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemObjectAttributeValue' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObjectAttributeValue' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemObjectChangeHistory {
@@ -980,7 +1046,8 @@ function Get-JIMConnectedSystemObjectChangeHistory {
         [ValidateRange(1, 100)]
         [int] $PageSize = 50
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemObjectChangeHistory' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObjectChangeHistory' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemPartition {
@@ -993,7 +1060,8 @@ function Get-JIMConnectedSystemPartition {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemPasswordPolicy {
@@ -1007,7 +1075,8 @@ function Get-JIMConnectedSystemPasswordPolicy {
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemPasswordPolicy' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPasswordPolicy' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemPasswordSynchronisation {
@@ -1021,7 +1090,8 @@ function Get-JIMConnectedSystemPasswordSynchronisation {
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectedSystemUnresolvedReferenceCount {
@@ -1033,7 +1103,8 @@ function Get-JIMConnectedSystemUnresolvedReferenceCount {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectedSystemUnresolvedReferenceCount' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemUnresolvedReferenceCount' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnection {
@@ -1043,7 +1114,8 @@ function Get-JIMConnection {
     param(
         [switch] $Remembered
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnection' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnection' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMConnectorDefinition {
@@ -1059,7 +1131,8 @@ function Get-JIMConnectorDefinition {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connector-definition' $args[2] $args[4] })]
         [string] $Name
     )
-    process { Invoke-HostCmdlet 'Get-JIMConnectorDefinition' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectorDefinition' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMDataFlow {
@@ -1104,7 +1177,8 @@ function Get-JIMDataFlow {
         [SupportsWildcards()]
         [string] $SyncRuleName
     )
-    process { Invoke-HostCmdlet 'Get-JIMDataFlow' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMDataFlow' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMDeletedObject {
@@ -1134,7 +1208,8 @@ function Get-JIMDeletedObject {
         [ValidateRange(1, 1000)]
         [int] $PageSize = 50
     )
-    process { Invoke-HostCmdlet 'Get-JIMDeletedObject' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMDeletedObject' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMExampleDataSet {
@@ -1156,7 +1231,8 @@ function Get-JIMExampleDataSet {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMExampleDataTemplate {
@@ -1182,7 +1258,8 @@ function Get-JIMExampleDataTemplate {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMFileSystemItem {
@@ -1195,7 +1272,8 @@ function Get-JIMFileSystemItem {
         [Parameter(ParameterSetName = 'Roots', Mandatory)]
         [switch] $Roots
     )
-    process { Invoke-HostCmdlet 'Get-JIMFileSystemItem' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMFileSystemItem' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMHealth {
@@ -1212,7 +1290,8 @@ function Get-JIMHealth {
         [Parameter(ParameterSetName = 'Live', Mandatory)]
         [switch] $Live
     )
-    process { Invoke-HostCmdlet 'Get-JIMHealth' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMHealth' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMHistoryCount {
@@ -1228,7 +1307,8 @@ function Get-JIMHistoryCount {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName
     )
-    process { Invoke-HostCmdlet 'Get-JIMHistoryCount' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMHistoryCount' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMLogEntry {
@@ -1255,7 +1335,8 @@ function Get-JIMLogEntry {
         [Parameter(ParameterSetName = 'Services', Mandatory)]
         [switch] $ListServices
     )
-    process { Invoke-HostCmdlet 'Get-JIMLogEntry' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMLogEntry' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMLogFile {
@@ -1263,7 +1344,8 @@ function Get-JIMLogFile {
     [CmdletBinding(PositionalBinding = $false)]
     [OutputType('JIM.LogFile')]
     param()
-    process { Invoke-HostCmdlet 'Get-JIMLogFile' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMLogFile' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMatchingRule {
@@ -1279,7 +1361,8 @@ function Get-JIMMatchingRule {
         [Parameter(ParameterSetName = 'ById', Mandatory)]
         [int] $Id
     )
-    process { Invoke-HostCmdlet 'Get-JIMMatchingRule' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMatchingRule' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseAttribute {
@@ -1305,7 +1388,8 @@ function Get-JIMMetaverseAttribute {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseAttributeDeletionPreview {
@@ -1319,7 +1403,8 @@ function Get-JIMMetaverseAttributeDeletionPreview {
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseAttributeDeletionPreview' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseAttributeDeletionPreview' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseAttributePriority {
@@ -1334,7 +1419,8 @@ function Get-JIMMetaverseAttributePriority {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $ObjectTypeId
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseObject {
@@ -1388,7 +1474,8 @@ function Get-JIMMetaverseObject {
         [ValidateRange(1, 100)]
         [int] $PageSize = 100
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseObject' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseObject' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseObjectChangeHistory {
@@ -1410,7 +1497,8 @@ function Get-JIMMetaverseObjectChangeHistory {
         [ValidateRange(1, 100)]
         [int] $PageSize = 50
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseObjectChangeHistory' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseObjectChangeHistory' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseObjectRole {
@@ -1421,7 +1509,8 @@ function Get-JIMMetaverseObjectRole {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [guid] $Id
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseObjectRole' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseObjectRole' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMMetaverseObjectType {
@@ -1448,7 +1537,8 @@ function Get-JIMMetaverseObjectType {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Get-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMPendingDeletion {
@@ -1475,7 +1565,8 @@ function Get-JIMPendingDeletion {
         [Parameter(ParameterSetName = 'Summary', Mandatory)]
         [switch] $Summary
     )
-    process { Invoke-HostCmdlet 'Get-JIMPendingDeletion' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMPendingDeletion' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMPendingExport {
@@ -1526,7 +1617,8 @@ function Get-JIMPendingExport {
         [ValidateSet('Pending', 'ExportNotConfirmed', 'Executing', 'Failed', 'Exported')]
         [string] $Status
     )
-    process { Invoke-HostCmdlet 'Get-JIMPendingExport' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMPendingExport' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMPredefinedSearchCriteriaGroup {
@@ -1538,7 +1630,8 @@ function Get-JIMPredefinedSearchCriteriaGroup {
         [Alias('Id')]
         [int] $PredefinedSearchId
     )
-    process { Invoke-HostCmdlet 'Get-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMRole {
@@ -1554,7 +1647,8 @@ function Get-JIMRole {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'role' $args[2] $args[4] })]
         [string] $Name
     )
-    process { Invoke-HostCmdlet 'Get-JIMRole' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMRole' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMRoleMember {
@@ -1569,7 +1663,8 @@ function Get-JIMRoleMember {
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    process { Invoke-HostCmdlet 'Get-JIMRoleMember' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMRoleMember' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMRunProfile {
@@ -1588,7 +1683,8 @@ function Get-JIMRunProfile {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile' $args[2] $args[4] })]
         [string] $Name
     )
-    process { Invoke-HostCmdlet 'Get-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMScopingCriteria {
@@ -1603,7 +1699,8 @@ function Get-JIMScopingCriteria {
         [Parameter(Position = 1)]
         [int] $GroupId
     )
-    process { Invoke-HostCmdlet 'Get-JIMScopingCriteria' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMScopingCriteria' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMServiceSetting {
@@ -1614,7 +1711,8 @@ function Get-JIMServiceSetting {
         [Parameter(ParameterSetName = 'ByKey', Mandatory, Position = 0)]
         [string] $Key
     )
-    process { Invoke-HostCmdlet 'Get-JIMServiceSetting' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMServiceSetting' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMSyncRule {
@@ -1656,7 +1754,8 @@ function Get-JIMSyncRule {
         [ValidateSet('Enabled', 'Disabled')]
         [string[]] $Status
     )
-    process { Invoke-HostCmdlet 'Get-JIMSyncRule' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRule' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMSyncRuleInitialPassword {
@@ -1670,7 +1769,8 @@ function Get-JIMSyncRuleInitialPassword {
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    process { Invoke-HostCmdlet 'Get-JIMSyncRuleInitialPassword' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRuleInitialPassword' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMSyncRuleMapping {
@@ -1686,7 +1786,8 @@ function Get-JIMSyncRuleMapping {
         [Parameter(ParameterSetName = 'ById')]
         [int] $MappingId
     )
-    process { Invoke-HostCmdlet 'Get-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMSyncRuleMatchingRule {
@@ -1701,7 +1802,8 @@ function Get-JIMSyncRuleMatchingRule {
         [Parameter(ParameterSetName = 'ById')]
         [int] $Id
     )
-    process { Invoke-HostCmdlet 'Get-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMUserInfo {
@@ -1709,7 +1811,8 @@ function Get-JIMUserInfo {
     [CmdletBinding(PositionalBinding = $false)]
     [OutputType('JIM.UserInfo')]
     param()
-    process { Invoke-HostCmdlet 'Get-JIMUserInfo' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMUserInfo' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Get-JIMVersion {
@@ -1720,7 +1823,8 @@ function Get-JIMVersion {
         [Parameter(Position = 0)]
         [string] $Url
     )
-    process { Invoke-HostCmdlet 'Get-JIMVersion' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Get-JIMVersion' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Import-JIMConnectedSystemHierarchy {
@@ -1735,7 +1839,8 @@ function Import-JIMConnectedSystemHierarchy {
         [PSCustomObject] $InputObject,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Import-JIMConnectedSystemHierarchy' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Import-JIMConnectedSystemHierarchy' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Invoke-JIMHistoryCleanup {
@@ -1745,7 +1850,8 @@ function Invoke-JIMHistoryCleanup {
     param(
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Invoke-JIMHistoryCleanup' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Invoke-JIMHistoryCleanup' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Move-JIMMetaverseAttributePriority {
@@ -1766,7 +1872,8 @@ function Move-JIMMetaverseAttributePriority {
         [switch] $NullIsValue,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Move-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Move-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMApiKey {
@@ -1787,7 +1894,8 @@ function New-JIMApiKey {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMApiKey' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMApiKey' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMConnectedSystem {
@@ -1810,7 +1918,8 @@ function New-JIMConnectedSystem {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMExampleDataSet {
@@ -1829,7 +1938,8 @@ function New-JIMExampleDataSet {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMMetaverseAttribute {
@@ -1852,7 +1962,8 @@ function New-JIMMetaverseAttribute {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    process { Invoke-HostCmdlet 'New-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMMetaverseObjectType {
@@ -1884,7 +1995,8 @@ function New-JIMMetaverseObjectType {
         [ValidateSet('AllSourcesDisconnect', 'SpecificSourcesDisconnect')]
         [string] $DeletionTriggerMode
     )
-    process { Invoke-HostCmdlet 'New-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMPredefinedSearchCriteriaGroup {
@@ -1907,7 +2019,8 @@ function New-JIMPredefinedSearchCriteriaGroup {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMRunProfile {
@@ -1935,7 +2048,8 @@ function New-JIMRunProfile {
         [switch] $VerifyImportContentHashes,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMScopingCriteriaGroup {
@@ -1955,7 +2069,8 @@ function New-JIMScopingCriteriaGroup {
         [int] $Position = 0,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMSyncRule {
@@ -1990,7 +2105,8 @@ function New-JIMSyncRule {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'New-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'New-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMApiKey {
@@ -2007,7 +2123,8 @@ function Remove-JIMApiKey {
         [switch] $Force,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Remove-JIMApiKey' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMApiKey' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMCertificate {
@@ -2024,7 +2141,8 @@ function Remove-JIMCertificate {
         [switch] $Force,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Remove-JIMCertificate' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMCertificate' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMConnectedSystem {
@@ -2041,7 +2159,8 @@ function Remove-JIMConnectedSystem {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Remove-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMExampleDataSet {
@@ -2056,7 +2175,8 @@ function Remove-JIMExampleDataSet {
         [string] $ChangeReason,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Remove-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMExampleDataTemplate {
@@ -2074,7 +2194,8 @@ function Remove-JIMExampleDataTemplate {
         [string] $ChangeReason,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Remove-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMMatchingRule {
@@ -2088,7 +2209,8 @@ function Remove-JIMMatchingRule {
         [int] $Id,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Remove-JIMMatchingRule' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMMatchingRule' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMPredefinedSearchCriteriaGroup {
@@ -2104,7 +2226,8 @@ function Remove-JIMPredefinedSearchCriteriaGroup {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    process { Invoke-HostCmdlet 'Remove-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMPredefinedSearchCriterion {
@@ -2122,7 +2245,8 @@ function Remove-JIMPredefinedSearchCriterion {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    process { Invoke-HostCmdlet 'Remove-JIMPredefinedSearchCriterion' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMPredefinedSearchCriterion' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMRoleMember {
@@ -2141,7 +2265,8 @@ function Remove-JIMRoleMember {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    process { Invoke-HostCmdlet 'Remove-JIMRoleMember' $PSCmdlet $PSBoundParameters 3 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMRoleMember' $PSCmdlet $PSBoundParameters 3 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMRunProfile {
@@ -2171,7 +2296,8 @@ function Remove-JIMRunProfile {
         [switch] $Force,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Remove-JIMRunProfile' $PSCmdlet $PSBoundParameters 3 @('ConnectedSystemId', 'Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMRunProfile' $PSCmdlet $PSBoundParameters 3 @('ConnectedSystemId', 'Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMSchedule {
@@ -2186,7 +2312,8 @@ function Remove-JIMSchedule {
         [string] $ChangeReason,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Remove-JIMSchedule' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMSchedule' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMScopingCriteriaGroup {
@@ -2200,7 +2327,8 @@ function Remove-JIMScopingCriteriaGroup {
         [Alias('Id')]
         [int] $GroupId
     )
-    process { Invoke-HostCmdlet 'Remove-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMScopingCriterion {
@@ -2216,7 +2344,8 @@ function Remove-JIMScopingCriterion {
         [Alias('Id')]
         [int] $CriterionId
     )
-    process { Invoke-HostCmdlet 'Remove-JIMScopingCriterion' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMScopingCriterion' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMSyncRule {
@@ -2234,7 +2363,8 @@ function Remove-JIMSyncRule {
         [switch] $Force,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Remove-JIMSyncRule' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRule' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMSyncRuleMapping {
@@ -2251,7 +2381,8 @@ function Remove-JIMSyncRuleMapping {
         [PSCustomObject] $InputObject,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Remove-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 3 @('Id', 'TargetMetaverseAttributeName') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 3 @('Id', 'TargetMetaverseAttributeName') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Remove-JIMSyncRuleMatchingRule {
@@ -2265,7 +2396,8 @@ function Remove-JIMSyncRuleMatchingRule {
         [int] $Id,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Remove-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Reset-JIMServiceSetting {
@@ -2278,7 +2410,8 @@ function Reset-JIMServiceSetting {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Reset-JIMServiceSetting' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Reset-JIMServiceSetting' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Reset-JIMSystem {
@@ -2290,7 +2423,8 @@ function Reset-JIMSystem {
         [switch] $IncludeAdministrators,
         [switch] $AcknowledgeAdministratorLockout
     )
-    process { Invoke-HostCmdlet 'Reset-JIMSystem' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Reset-JIMSystem' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Search-JIMMetaverseObject {
@@ -2327,7 +2461,8 @@ function Search-JIMMetaverseObject {
         [ValidateRange(1, 100)]
         [int] $PageSize = 100
     )
-    process { Invoke-HostCmdlet 'Search-JIMMetaverseObject' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Search-JIMMetaverseObject' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMCertificate {
@@ -2348,7 +2483,8 @@ function Set-JIMCertificate {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMCertificate' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMCertificate' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMConnectedSystem {
@@ -2375,7 +2511,8 @@ function Set-JIMConnectedSystem {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMConnectedSystemContainer {
@@ -2398,7 +2535,8 @@ function Set-JIMConnectedSystemContainer {
         [string] $Scope,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMConnectedSystemContainer' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemContainer' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMConnectedSystemObjectType {
@@ -2418,7 +2556,8 @@ function Set-JIMConnectedSystemObjectType {
         [bool] $RemoveContributedAttributesOnObsoletion,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMConnectedSystemObjectType' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemObjectType' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMConnectedSystemPartition {
@@ -2436,7 +2575,8 @@ function Set-JIMConnectedSystemPartition {
         [bool] $Selected,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMConnectedSystemPasswordSynchronisation {
@@ -2457,7 +2597,8 @@ function Set-JIMConnectedSystemPasswordSynchronisation {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMExampleDataSet {
@@ -2479,7 +2620,8 @@ function Set-JIMExampleDataSet {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMMetaverseObjectType {
@@ -2512,7 +2654,8 @@ function Set-JIMMetaverseObjectType {
         [guid] $PreviewActivityId,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMPredefinedSearch {
@@ -2529,7 +2672,8 @@ function Set-JIMPredefinedSearch {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMPredefinedSearch' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMPredefinedSearch' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMPredefinedSearchCriteriaGroup {
@@ -2552,7 +2696,8 @@ function Set-JIMPredefinedSearchCriteriaGroup {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMRunProfile {
@@ -2588,7 +2733,8 @@ function Set-JIMRunProfile {
         [bool] $VerifyImportContentHashes,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMScopingCriteriaGroup {
@@ -2609,7 +2755,8 @@ function Set-JIMScopingCriteriaGroup {
         [int] $Position,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMServiceSetting {
@@ -2626,7 +2773,8 @@ function Set-JIMServiceSetting {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMServiceSetting' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Set-JIMServiceSetting' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMSyncRule {
@@ -2660,7 +2808,8 @@ function Set-JIMSyncRule {
         [guid] $PreviewActivityId,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Set-JIMSyncRuleMapping {
@@ -2687,7 +2836,8 @@ function Set-JIMSyncRuleMapping {
         [bool] $Enabled,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Set-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 2 @('Id', 'TargetMetaverseAttributeName') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 2 @('Id', 'TargetMetaverseAttributeName') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Start-JIMRunProfile {
@@ -2718,7 +2868,8 @@ function Start-JIMRunProfile {
         [switch] $PassThru,
         [switch] $PassThruActivity
     )
-    process { Invoke-HostCmdlet 'Start-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 @() @('JIM_RUNPROFILE_ABORT_SENTINEL') }
+    begin { $state = Enter-HostCmdlet 'Start-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 @() @('JIM_RUNPROFILE_ABORT_SENTINEL') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Stop-JIMConfigurationChangePreview {
@@ -2728,7 +2879,8 @@ function Stop-JIMConfigurationChangePreview {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [guid] $ActivityId
     )
-    process { Invoke-HostCmdlet 'Stop-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 1 }
+    begin { $state = Enter-HostCmdlet 'Stop-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 1 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Stop-JIMScheduleExecution {
@@ -2742,7 +2894,8 @@ function Stop-JIMScheduleExecution {
         [switch] $Force,
         [switch] $PassThru
     )
-    process { Invoke-HostCmdlet 'Stop-JIMScheduleExecution' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Stop-JIMScheduleExecution' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Stop-JIMWorkerTask {
@@ -2753,7 +2906,8 @@ function Stop-JIMWorkerTask {
         [guid] $Id,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Stop-JIMWorkerTask' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Stop-JIMWorkerTask' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Sync-JIMMetaverseObjectPassword {
@@ -2771,7 +2925,8 @@ function Sync-JIMMetaverseObjectPassword {
         [string] $ExpiryBehaviour,
         [switch] $Force
     )
-    process { Invoke-HostCmdlet 'Sync-JIMMetaverseObjectPassword' $PSCmdlet $PSBoundParameters 3 }
+    begin { $state = Enter-HostCmdlet 'Sync-JIMMetaverseObjectPassword' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Test-JIMCertificate {
@@ -2782,7 +2937,8 @@ function Test-JIMCertificate {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [guid] $Id
     )
-    process { Invoke-HostCmdlet 'Test-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Test-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Test-JIMConnection {
@@ -2792,7 +2948,8 @@ function Test-JIMConnection {
     param(
         [switch] $Quiet
     )
-    process { Invoke-HostCmdlet 'Test-JIMConnection' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Test-JIMConnection' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function Test-JIMExpression {
@@ -2805,5 +2962,6 @@ function Test-JIMExpression {
         [hashtable] $MvAttributes,
         [hashtable] $CsAttributes
     )
-    process { Invoke-HostCmdlet 'Test-JIMExpression' $PSCmdlet $PSBoundParameters 0 }
+    begin { $state = Enter-HostCmdlet 'Test-JIMExpression' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }

@@ -8,6 +8,8 @@ Set-StrictMode -Version Latest
 $script:HostProtocol = 1
 # Filled at the first call, so that importing the module costs next to nothing.
 $script:JsonReader = $null
+$script:Link = $null
+$script:FreeQueues = [System.Collections.Concurrent.ConcurrentStack[System.Collections.Concurrent.BlockingCollection[string]]]::new()
 $script:CommonParameters = [System.Collections.Generic.HashSet[string]]::new([System.Management.Automation.Cmdlet]::CommonParameters, [StringComparer]::OrdinalIgnoreCase)
 $script:CommonParameters.UnionWith([System.Management.Automation.Cmdlet]::OptionalCommonParameters)
 
@@ -101,6 +103,7 @@ function Start-HostProcess {
         if (-not $process.HasExited) { $process.Kill() }
         throw "The host $path did not answer as a host. Run '$path doctor' to see why."
     }
+    $link.ReadTask = $link.Reader.ReadLineAsync()
     $hello = (Read-HostJson $greeting.Result).hello
     if ($hello.protocol -ne $script:HostProtocol) {
         $process.Kill()
@@ -174,12 +177,21 @@ function ConvertTo-HostJson($Value, [int] $Depth = 0) {
 }
 
 # What the host needs of a piped object: some properties, not all of it.
-function ConvertTo-HostInput($Value, [string[]] $Take) {
-    $parts = foreach ($name in $Take) {
-        $found = if ($Value -is [System.Collections.IDictionary]) { $Value[$name] } elseif ($property = $Value.PSObject.Properties[$name]) { $property.Value }
-        if ($null -ne $found) { "`"$name`":" + (ConvertTo-HostJson $found) }
+function ConvertTo-HostInput($Value, $Take) {
+    $isMap = $Value -is [System.Collections.IDictionary]
+    # Read once: each access to .PSObject.Properties builds the collection again. No if-expression: it would enumerate.
+    $members = $Value
+    if (-not $isMap) { $members = $Value.PSObject.Properties }
+    $json = ''
+    foreach ($name in $Take) {
+        $found = $members[$name]
+        if ($null -eq $found) { continue }
+        if (-not $isMap) { $found = $found.Value }
+        if ($null -eq $found) { continue }
+        $text = if ($found -is [long] -or $found -is [int]) { "$found" } else { ConvertTo-HostJson $found }
+        $json = if ($json) { "$json,`"$name`":$text" } else { "`"$name`":$text" }
     }
-    '{' + ($parts -join ',') + '}'
+    "{$json}"
 }
 
 function Send-HostLine($Link, [string] $Line) {
@@ -207,15 +219,16 @@ function Receive-HostLine($Link, [string] $Id, $Queue) {
         try {
             if ($Queue.TryTake([ref] $line)) { return $line }
             if ($Link.Dead) { return $null }
-            if ($null -eq $Link.ReadTask) { $Link.ReadTask = $Link.Reader.ReadLineAsync() }
+            $read = $Link.ReadTask
             # A wait ends here when the user stops the command; the read goes on for whoever comes next.
-            while (-not $Link.ReadTask.Wait(50)) { }
-            $line = $Link.ReadTask.Result
-            $Link.ReadTask = $null
+            while (-not $read.Wait(50)) { }
+            $line = $read.Result
             if ($null -eq $line) {
                 $Link.Dead = $true
                 return $null
             }
+            # The next read waits already when the next answer comes: that saves a thread's wake-up per call.
+            $Link.ReadTask = $Link.Reader.ReadLineAsync()
             $owner = $line.Substring(6, $line.IndexOf([char] ',') - 6)
             if ($owner -eq $Id) { return $line }
             $other = $null
@@ -270,70 +283,99 @@ function New-HostGoneRecord($Link, [string] $Name) {
         })
 }
 
-# One call, from the bound parameters to the last message. $Impact is 0 for cmdlets that change
-# nothing, else 1 to 3 as in ConfirmImpact; $Take names the properties of an input object that the
-# host needs; $Environment the variables it may see.
-function Invoke-HostCmdlet {
-    param([string] $Name, [System.Management.Automation.PSCmdlet] $Cmdlet, [System.Collections.IDictionary] $Bound, [int] $Impact, [string[]] $Take, [string[]] $Environment)
+# What holds for all items of one cmdlet in a pipeline: whose preferences count, and what the host
+# must know of them. $Impact is 0 for cmdlets that change nothing, else 1 to 3 as in ConfirmImpact;
+# $Take names the properties of an input object that the host needs; $Environment the variables it
+# may see.
+function Enter-HostCmdlet {
+    param([string] $Name, $Cmdlet, $Bound, [int] $Impact, [string[]] $Take, [string[]] $Environment)
 
     # A module's functions don't see the preferences of the script that calls them; a cmdlet does.
     $caller = $Cmdlet.SessionState.PSVariable
-    if (-not $Bound.ContainsKey('ErrorAction')) { $ErrorActionPreference = $caller.GetValue('ErrorActionPreference') }
-    if (-not $Bound.ContainsKey('WarningAction')) { $WarningPreference = $caller.GetValue('WarningPreference') }
-    if (-not $Bound.ContainsKey('Verbose')) { $VerbosePreference = $caller.GetValue('VerbosePreference') }
-    if (-not $Bound.ContainsKey('Debug')) { $DebugPreference = $caller.GetValue('DebugPreference') }
-    if (-not $Bound.ContainsKey('InformationAction')) { $InformationPreference = $caller.GetValue('InformationPreference') }
-    if (-not $Bound.ContainsKey('ProgressAction')) { $ProgressPreference = $caller.GetValue('ProgressPreference') }
-    $ask = $false
+    $state = @{
+        Name = $Name; Cmdlet = $Cmdlet; Take = $Take; Ask = $false
+        # Bound ones are in the function's scope already, which ours is inside of.
+        Error = $(if ($Bound.ContainsKey('ErrorAction')) { $ErrorActionPreference } else { $caller.GetValue('ErrorActionPreference') })
+        Warning = $(if ($Bound.ContainsKey('WarningAction')) { $WarningPreference } else { $caller.GetValue('WarningPreference') })
+        Verbose = $(if ($Bound.ContainsKey('Verbose')) { $VerbosePreference } else { $caller.GetValue('VerbosePreference') })
+        Debug = $(if ($Bound.ContainsKey('Debug')) { $DebugPreference } else { $caller.GetValue('DebugPreference') })
+        Information = $(if ($Bound.ContainsKey('InformationAction')) { $InformationPreference } else { $caller.GetValue('InformationPreference') })
+        Progress = $(if ($Bound.ContainsKey('ProgressAction')) { $ProgressPreference } else { $caller.GetValue('ProgressPreference') })
+        WhatIf = $(if ($Bound.ContainsKey('WhatIf')) { $WhatIfPreference } else { $caller.GetValue('WhatIfPreference') })
+        Confirm = $(if ($Bound.ContainsKey('Confirm')) { $ConfirmPreference } else { $caller.GetValue('ConfirmPreference') })
+    }
+    # -Force answers the question, it doesn't switch -WhatIf off.
+    if ($Impact -and -not $Bound.ContainsKey('Confirm') -and $Bound.ContainsKey('Force') -and $Bound['Force']) { $state.Confirm = 'None' }
+    $quiet = 'SilentlyContinue', 'Ignore'
+    $preferences = [System.Collections.Generic.List[string]]::new()
+    if ("$($state.Verbose)" -notin $quiet) { $preferences.Add('"verbose":true') }
+    if ("$($state.Debug)" -notin $quiet) { $preferences.Add('"debug":true') }
+    if ("$($state.Progress)" -notin $quiet) { $preferences.Add('"progress":true') }
     if ($Impact) {
-        if (-not $Bound.ContainsKey('WhatIf')) { $WhatIfPreference = $caller.GetValue('WhatIfPreference') }
-        if (-not $Bound.ContainsKey('Confirm')) {
-            $ConfirmPreference = $caller.GetValue('ConfirmPreference')
-            # -Force answers the question, it doesn't switch -WhatIf off.
-            if ($Bound.ContainsKey('Force') -and $Bound['Force']) { $ConfirmPreference = 'None' }
-        }
-        $threshold = [int] [System.Management.Automation.ConfirmImpact] $ConfirmPreference
-        $ask = $WhatIfPreference -or ($threshold -gt 0 -and $Impact -ge $threshold) -or "$VerbosePreference" -ne 'SilentlyContinue'
+        $threshold = [int] [System.Management.Automation.ConfirmImpact] $state.Confirm
+        # Verbose too: ShouldProcess says there what it is about to do.
+        $state.Ask = $state.WhatIf -or ($threshold -gt 0 -and $Impact -ge $threshold) -or "$($state.Verbose)" -notin $quiet
+        if ($state.Ask) { $preferences.Add('"ask":true') }
+        if ($state.WhatIf) { $preferences.Add('"whatIf":true') }
     }
-
-    $json = [System.Text.StringBuilder]::new(256)
-    $null = $json.Append(',"cmdlet":"').Append($Name).Append('"')
-    $set = $Cmdlet.ParameterSetName
-    if ($set -and $set -ne '__AllParameterSets') { $null = $json.Append(',"set":"').Append($set).Append('"') }
-    $separator = ',"arguments":{"'
-    foreach ($pair in $Bound.GetEnumerator()) {
-        if ($script:CommonParameters.Contains($pair.Key)) { continue }
-        $value = if ($pair.Key -eq 'InputObject' -and $Take) { ConvertTo-HostInput $pair.Value $Take } else { ConvertTo-HostJson $pair.Value }
-        $null = $json.Append($separator).Append($pair.Key).Append('":').Append($value)
-        $separator = ',"'
-    }
-    if ($separator -eq ',"') { $null = $json.Append('}') }
-    $preferences = @(
-        if ("$VerbosePreference" -notin 'SilentlyContinue', 'Ignore') { '"verbose":true' }
-        if ("$DebugPreference" -notin 'SilentlyContinue', 'Ignore') { '"debug":true' }
-        if ("$ProgressPreference" -notin 'SilentlyContinue', 'Ignore') { '"progress":true' }
-        if ($ask) { '"ask":true' }
-    ) -join ','
-    $null = $json.Append(',"preferences":{').Append($preferences).Append('}')
+    $head = ",`"cmdlet`":`"$Name`",`"preferences`":{$($preferences -join ',')}"
     if ($Environment) {
         $values = foreach ($variable in $Environment) {
             $text = [System.Environment]::GetEnvironmentVariable($variable)
             if ($text) { "`"$variable`":" + (ConvertTo-HostJson $text) }
         }
-        $null = $json.Append(',"environment":{').Append($values -join ',').Append('}')
+        $head += ",`"environment`":{$($values -join ',')}"
     }
-    $null = $json.Append("}}`n")
+    $state.Head = $head
+    $state
+}
 
-    try { $link = Get-HostLink }
-    catch {
-        $record = [System.Management.Automation.ErrorRecord]::new([InvalidOperationException]::new($_.Exception.Message), 'JIM.HostNotStarted', 'ResourceUnavailable', $Name)
-        $Cmdlet.ThrowTerminatingError($record)
+# The bound parameters as JSON members. The commonest types without a further call: it counts, per item.
+function ConvertTo-HostArguments($Bound, $Take) {
+    $json = ''
+    foreach ($pair in $Bound.GetEnumerator()) {
+        $name = $pair.Key
+        if ($script:CommonParameters.Contains($name)) { continue }
+        $value = $pair.Value
+        if ($value -is [int]) { $text = "$value" }
+        elseif ($value -is [string]) { $text = [System.Web.HttpUtility]::JavaScriptStringEncode($value, $true) }
+        elseif ($name -eq 'InputObject' -and $Take) { $text = ConvertTo-HostInput $value $Take }
+        else { $text = ConvertTo-HostJson $value }
+        $json = if ($json) { "$json,`"$name`":$text" } else { "`"$name`":$text" }
     }
-    $queue = [System.Collections.Concurrent.BlockingCollection[string]]::new()
+    $json
+}
+
+# One call, from the bound parameters to the last message.
+function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
+    $ErrorActionPreference = $State.Error
+    $WarningPreference = $State.Warning
+    $VerbosePreference = $State.Verbose
+    $DebugPreference = $State.Debug
+    $InformationPreference = $State.Information
+    $ProgressPreference = $State.Progress
+    $WhatIfPreference = $State.WhatIf
+    $ConfirmPreference = $State.Confirm
+    $Cmdlet = $State.Cmdlet
+    $Name = $State.Name
+
+    $json = $State.Head + ',"arguments":{' + (ConvertTo-HostArguments $Bound $State.Take)
+    $json += if ($Set -and $Set -ne '__AllParameterSets') { "},`"set`":`"$Set`"}}`n" } else { "}}}`n" }
+
+    $link = $script:Link
+    if ($null -eq $link -or $link.Dead) {
+        try { $link = $script:Link = Get-HostLink }
+        catch {
+            $record = [System.Management.Automation.ErrorRecord]::new([InvalidOperationException]::new($_.Exception.Message), 'JIM.HostNotStarted', 'ResourceUnavailable', $Name)
+            $Cmdlet.ThrowTerminatingError($record)
+        }
+    }
+    # Queues are used again: a call in a pipeline of thousands shouldn't cost one.
+    $queue = $null
+    if (-not $script:FreeQueues.TryPop([ref] $queue)) { $queue = [System.Collections.Concurrent.BlockingCollection[string]]::new() }
     [System.Threading.Monitor]::Enter($link.Write)
     try {
-        $link.NextId++
-        $id = [string] $link.NextId
+        $id = [string] (++$link.NextId)
         $null = $link.Queues.TryAdd($id, $queue)
         $link.Writer.Write("{`"call`":{`"id`":$id$json")
         $link.Writer.Flush()
@@ -344,6 +386,7 @@ function Invoke-HostCmdlet {
     $open = $true
     $unacknowledged = 0
     $failure = $null
+    $start = 8 + $id.Length
     try {
         while ($open) {
             $line = Receive-HostLine $link $id $queue
@@ -352,7 +395,6 @@ function Invoke-HostCmdlet {
                 $failure = New-HostGoneRecord $link $Name
                 break
             }
-            $start = 8 + $id.Length
             $kind = $line.Substring($start, $line.IndexOf([char] '"', $start) - $start)
             if ($kind -eq 'end') {
                 $open = $false
@@ -383,15 +425,7 @@ function Invoke-HostCmdlet {
                 'verbose' { $Cmdlet.WriteVerbose($message.verbose) }
                 'debug' { $Cmdlet.WriteDebug($message.debug) }
                 'information' { Microsoft.PowerShell.Utility\Write-Host $message.information }
-                'progress' {
-                    $progress = $message.progress
-                    $record = [System.Management.Automation.ProgressRecord]::new(0, $progress.activity, $progress.status)
-                    $record.PercentComplete = $progress.percent
-                    $record.SecondsRemaining = $progress.secondsRemaining
-                    if ($progress.PSObject.Properties['operation']) { $record.CurrentOperation = $progress.operation }
-                    if ($progress.completed) { $record.RecordType = 'Completed' }
-                    $Cmdlet.WriteProgress($record)
-                }
+                'progress' { Write-HostProgress $Cmdlet $message.progress }
                 'confirm' {
                     $question = $message.confirm
                     try { $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption) }
@@ -410,14 +444,24 @@ function Invoke-HostCmdlet {
         }
     }
     finally {
-        # Still open: the user stopped the command, or what follows in the pipeline has enough.
         $dropped = $null
         $null = $link.Queues.TryRemove($id, [ref] $dropped)
-        if ($open -and -not $link.Dead) { Send-HostLine $link "{`"cancel`":{`"id`":$id}}`n" }
+        # Still open: the user stopped the command, or what follows in the pipeline has enough.
+        if (-not $open) { $script:FreeQueues.Push($queue) }
+        elseif (-not $link.Dead) { Send-HostLine $link "{`"cancel`":{`"id`":$id}}`n" }
     }
     if ($failure) {
         if ($failure.FullyQualifiedErrorId -eq 'JIM.HostEnded') { $Cmdlet.WriteError($failure) } else { $Cmdlet.ThrowTerminatingError($failure) }
     }
+}
+
+function Write-HostProgress($Cmdlet, $Progress) {
+    $record = [System.Management.Automation.ProgressRecord]::new(0, $Progress.activity, $Progress.status)
+    $record.PercentComplete = $Progress.percent
+    $record.SecondsRemaining = $Progress.secondsRemaining
+    if ($Progress.PSObject.Properties['operation']) { $record.CurrentOperation = $Progress.operation }
+    if ($Progress.completed) { $record.RecordType = 'Completed' }
+    $Cmdlet.WriteProgress($record)
 }
 
 # Tab completion: names and ids the server knows. Never an error, never a long wait, silent when

@@ -57,10 +57,7 @@ impl Auth {
     fn header(&self) -> Result<Option<(HeaderName, HeaderValue)>, ApiError> {
         let (name, text) = match self {
             Self::Anonymous => return Ok(None),
-            Self::ApiKey(key) => (
-                HeaderName::from_static("x-api-key"),
-                key.expose_secret().to_owned(),
-            ),
+            Self::ApiKey(key) => (HeaderName::from_static("x-api-key"), key.expose_secret().to_owned()),
             Self::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", token.expose_secret())),
         };
         let mut value = HeaderValue::try_from(text).map_err(|_| ApiError::InvalidCredentials)?;
@@ -150,18 +147,9 @@ impl Connection {
         if is_loopback(&options.base) {
             builder = builder.no_proxy();
         }
-        let client = builder.build().map_err(|cause| ApiError::Setup {
-            cause: cause.to_string(),
-        })?;
-        let shared = Shared {
-            client,
-            options,
-            auth: RwLock::new(auth),
-            gate: Gate::default(),
-        };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        let client = builder.build().map_err(|cause| ApiError::Setup { cause: cause.to_string() })?;
+        let shared = Shared { client, options, auth: RwLock::new(auth), gate: Gate::default() };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The pool itself, for the identity provider of a login: same trust, no credentials.
@@ -184,11 +172,7 @@ impl Connection {
 
     #[must_use]
     pub fn auth_kind(&self) -> AuthKind {
-        self.shared
-            .auth
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .kind()
+        self.shared.auth.read().unwrap_or_else(PoisonError::into_inner).kind()
     }
 
     /// Replaces the credentials for all clones, such as a renewed token; running attempts keep theirs.
@@ -197,11 +181,7 @@ impl Connection {
     /// [`ApiError::InvalidCredentials`]; the old ones stay then.
     pub fn set_auth(&self, auth: Auth) -> Result<(), ApiError> {
         auth.header()?;
-        *self
-            .shared
-            .auth
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = auth;
+        *self.shared.auth.write().unwrap_or_else(PoisonError::into_inner) = auth;
         Ok(())
     }
 
@@ -217,27 +197,16 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::send`].
-    pub async fn send_observed<F: Fn(Event)>(
-        &self,
-        request: &Request,
-        observe: &F,
-    ) -> Result<Response, ApiError> {
+    pub async fn send_observed<F: Fn(Event)>(&self, request: &Request, observe: &F) -> Result<Response, ApiError> {
         let url = request.url(self.base())?;
         let (auth, answered, retries) = self.exchange(request, url, observe).await?;
         if (200..300).contains(&answered.status) {
             return success(request, answered);
         }
-        let answer = failure::answer(
-            answered.status,
-            &answered.headers,
-            &answered.body,
-            &request.subject,
-        );
+        let answer = failure::answer(answered.status, &answered.headers, &answered.body, &request.subject);
         let answer = redacted(answer, &auth);
         if answer.status == 401 && self.database_is_down().await {
-            return Err(ApiError::DatabaseDown {
-                answer: Box::new(answer),
-            });
+            return Err(ApiError::DatabaseDown { answer: Box::new(answer) });
         }
         Err(failure::error(answer, auth.kind(), retries))
     }
@@ -246,26 +215,14 @@ impl Connection {
         if request.anonymous {
             return Auth::Anonymous;
         }
-        self.shared
-            .auth
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shared.auth.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn attempt(
-        &self,
-        request: &Request,
-        auth: &Auth,
-        url: Url,
-    ) -> Result<Answered, transport::Failed> {
+    async fn attempt(&self, request: &Request, auth: &Auth, url: Url) -> Result<Answered, transport::Failed> {
         let options = &self.shared.options;
         let setting = Setting {
             client: &self.shared.client,
-            credential: auth.header().map_err(|error| transport::Failed {
-                error,
-                reached: Reached::Final,
-            })?,
+            credential: auth.header().map_err(|error| transport::Failed { error, reached: Reached::Final })?,
             request_timeout: options.request_timeout,
             connect_timeout: options.connect_timeout,
             max_answer_bytes: options.max_answer_bytes,
@@ -295,46 +252,25 @@ impl Connection {
                         return Ok((auth, answered, limited));
                     }
                     limited += 1;
-                    observe(Event::RateLimited {
-                        wait,
-                        retry: limited,
-                        of: policy.rate_limit_retries,
-                    });
+                    observe(Event::RateLimited { wait, retry: limited, of: policy.rate_limit_retries });
                     continue;
                 }
                 Ok(answered) if is_redirect(answered.status) => {
                     url = follow(request, &answered, hops)?;
                     hops += 1;
-                    observe(Event::Redirected {
-                        path: url.path().to_owned(),
-                    });
+                    observe(Event::Redirected { path: url.path().to_owned() });
                     continue;
                 }
                 Ok(answered)
-                    if may_retry
-                        && request.method.is_idempotent()
-                        && (502..=504).contains(&answered.status) =>
+                    if may_retry && request.method.is_idempotent() && (502..=504).contains(&answered.status) =>
                 {
                     // A gateway lost the answer; what stands behind it may have done its work.
                     maybe_done |= answered.status != 503;
-                    (
-                        format!("The server is not available ({}).", answered.status),
-                        retry_after(&answered),
-                    )
+                    (format!("The server is not available ({}).", answered.status), retry_after(&answered))
                 }
                 // An earlier attempt, whose answer was lost, deleted it.
-                Ok(answered)
-                    if maybe_done && request.method == Method::Delete && answered.status == 404 =>
-                {
-                    return Ok((
-                        auth,
-                        Answered {
-                            status: 204,
-                            body: Vec::new(),
-                            ..answered
-                        },
-                        limited,
-                    ));
+                Ok(answered) if maybe_done && request.method == Method::Delete && answered.status == 404 => {
+                    return Ok((auth, Answered { status: 204, body: Vec::new(), ..answered }, limited));
                 }
                 Ok(answered) => return Ok((auth, answered, limited)),
                 Err(failed) if may_retry && may_send_again(request.method, failed.reached) => {
@@ -345,12 +281,7 @@ impl Connection {
             };
             let wait = policy.backoff(failures, asked);
             failures += 1;
-            observe(Event::Retrying {
-                reason,
-                wait,
-                retry: failures,
-                of: policy.transport_retries,
-            });
+            observe(Event::Retrying { reason, wait, retry: failures, of: policy.transport_retries });
             tokio::time::sleep(policy.scaled(wait)).await;
         }
     }
@@ -373,12 +304,7 @@ impl Connection {
         let Some(path) = &self.shared.options.readiness_path else {
             return false;
         };
-        let request = Request {
-            anonymous: true,
-            once: true,
-            accept: Accept::Any,
-            ..Request::new(Method::Get, path)
-        };
+        let request = Request { anonymous: true, once: true, accept: Accept::Any, ..Request::new(Method::Get, path) };
         let Ok(url) = request.url(self.base()) else {
             return false;
         };
@@ -400,10 +326,7 @@ fn check_base(base: &Url) -> Result<(), ApiError> {
     let mut shown = base.clone();
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
-    Err(ApiError::InvalidUrl {
-        url: transport::without_query(&shown),
-        cause,
-    })
+    Err(ApiError::InvalidUrl { url: transport::without_query(&shown), cause })
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -416,11 +339,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 fn retry_after(answered: &Answered) -> Option<Duration> {
-    let value = answered
-        .headers
-        .get(reqwest::header::RETRY_AFTER)?
-        .to_str()
-        .ok()?;
+    let value = answered.headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
     super::retry::parse_retry_after(value, std::time::SystemTime::now())
 }
 
@@ -438,10 +357,7 @@ fn is_redirect(status: u16) -> bool {
 
 /// The address a redirect leads to, if it may be followed: GET, the same origin, not too often.
 fn follow(request: &Request, answered: &Answered, hops: u32) -> Result<Url, ApiError> {
-    let location = answered
-        .headers
-        .get(LOCATION)
-        .and_then(|value| value.to_str().ok());
+    let location = answered.headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let target = location.and_then(|location| answered.url.join(location).ok());
     let refused = |why, target: Option<&Url>| ApiError::Redirected {
         status: answered.status,
@@ -469,29 +385,18 @@ fn follow(request: &Request, answered: &Answered, hops: u32) -> Result<Url, ApiE
 fn base_of(target: &Url, path: &str) -> Option<String> {
     let prefix = target.path().strip_suffix(path)?;
     let origin = target.origin();
-    origin.is_tuple().then(|| {
-        format!(
-            "{}{}",
-            origin.ascii_serialization(),
-            prefix.trim_end_matches('/')
-        )
-    })
+    origin.is_tuple().then(|| format!("{}{}", origin.ascii_serialization(), prefix.trim_end_matches('/')))
 }
 
 fn success(request: &Request, answered: Answered) -> Result<Response, ApiError> {
     let text = |headers: &HeaderMap, name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-            .map(str::to_owned)
+        headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned)
     };
-    let page =
-        request.accept == Accept::Json && failure::is_web_page(&answered.headers, &answered.body);
+    let page = request.accept == Accept::Json && failure::is_web_page(&answered.headers, &answered.body);
     let response = Response {
         status: answered.status,
         request_id: failure::request_id(&answered.headers),
         content_type: text(&answered.headers, CONTENT_TYPE),
-        location: text(&answered.headers, LOCATION),
         url: transport::without_query(&answered.url),
         subject: request.subject.clone(),
         body: answered.body,

@@ -5,19 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::connection::AuthKind;
-use crate::protocol::Category;
 use super::retry::Seconds;
 use super::tls::TlsRefusal;
+use crate::protocol::Category;
 
 /// A failed call. [`ApiError::code`] is stable; `Display` is the full message for people.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// 401.
     #[error("{}", texts::authentication(*.credential, .answer))]
-    AuthenticationFailed {
-        credential: AuthKind,
-        answer: Box<Answer>,
-    },
+    AuthenticationFailed { credential: AuthKind, answer: Box<Answer> },
     /// 401 while the server's database is down: it then refuses every key.
     #[error(
         "The server can't reach its database (its readiness check answers 503), and so it refuses every key with {}. The key is not at fault.{}",
@@ -26,10 +23,7 @@ pub enum ApiError {
     DatabaseDown { answer: Box<Answer> },
     /// 400 with an `IDX…` text: the server can't check a token.
     #[error("{}", texts::identity_provider(*.credential, .answer))]
-    IdentityProviderDown {
-        credential: AuthKind,
-        answer: Box<Answer>,
-    },
+    IdentityProviderDown { credential: AuthKind, answer: Box<Answer> },
     /// 403, mostly with an empty body.
     #[error(
         "Access denied{} ({}). The server knows who you are, but that identity lacks the role for this, or was never given one.{}",
@@ -59,22 +53,10 @@ pub enum ApiError {
     ServiceUnavailable { answer: Box<Answer> },
     /// A redirect that is not followed.
     #[error("The server redirects ({status}) to {target}{}, which is not followed: {}", texts::about(.subject), .why.words())]
-    Redirected {
-        status: u16,
-        target: String,
-        subject: String,
-        why: Unfollowed,
-        use_url: Option<String>,
-    },
+    Redirected { status: u16, target: String, subject: String, why: Unfollowed, use_url: Option<String> },
     /// A success that is none.
     #[error("Unexpected answer{} ({status}) from {url}: {what}", texts::about(.subject))]
-    UnexpectedAnswer {
-        status: u16,
-        url: String,
-        subject: String,
-        what: Unexpected,
-        request_id: Option<String>,
-    },
+    UnexpectedAnswer { status: u16, url: String, subject: String, what: Unexpected, request_id: Option<String> },
     #[error("Could not connect to {}: the connection was refused. Is the server running, and is the port right?", .0.place)]
     ConnectionRefused(Box<Attempted>),
     #[error("Could not connect to {}: the name could not be resolved ({}).", .0.place, .0.cause)]
@@ -83,19 +65,12 @@ pub enum ApiError {
     #[error("Could not connect to {}: {}.", .0.place, .0.cause)]
     NotReachable(Box<Attempted>),
     #[error("No trusted connection to {}: {} ({}). {}", .attempted.place, .reason.words(), .attempted.cause, .reason.advice())]
-    TlsRefused {
-        reason: TlsRefusal,
-        attempted: Box<Attempted>,
-    },
+    TlsRefused { reason: TlsRefusal, attempted: Box<Attempted> },
     /// The connection broke after something may have been sent.
     #[error("The connection to {} was lost{} ({}).{}", .0.place, texts::about(&.0.subject), .0.cause, texts::doubt(.0))]
     ConnectionLost(Box<Attempted>),
     #[error("No answer within {}{}: {}.{}", Seconds(*.limit), texts::about(&.attempted.subject), .attempted.place, texts::doubt(.attempted))]
-    Timeout {
-        limit: Duration,
-        connecting: bool,
-        attempted: Box<Attempted>,
-    },
+    Timeout { limit: Duration, connecting: bool, attempted: Box<Attempted> },
     #[error("The certificate file '{}' can't be used: {cause}.", .path.display())]
     CertificateFile { path: PathBuf, cause: String },
     #[error("The address '{url}' can't be used: {cause}.")]
@@ -105,10 +80,7 @@ pub enum ApiError {
     )]
     InvalidCredentials,
     #[error("The request{} can't be sent: {cause}.", texts::about(.subject))]
-    InvalidRequest {
-        subject: String,
-        cause: &'static str,
-    },
+    InvalidRequest { subject: String, cause: &'static str },
     #[error("The HTTP client could not be set up: {cause}.")]
     Setup { cause: String },
 }
@@ -156,9 +128,7 @@ impl Unfollowed {
             Self::OtherOrigin => {
                 "it is another server, port or scheme, and credentials are only ever sent where you said."
             }
-            Self::NotGet => {
-                "only reading requests are redirected; a change would have to be sent twice."
-            }
+            Self::NotGet => "only reading requests are redirected; a change would have to be sent twice.",
             Self::TooMany => "it was the sixth redirect in a row.",
             Self::NoTarget => "it names no usable target.",
         }
@@ -201,14 +171,10 @@ impl ApiError {
             Self::ServerError { .. } => ("ServerError", C::NotSpecified),
             Self::ServiceUnavailable { .. } => ("ServiceUnavailable", C::ResourceUnavailable),
             Self::Redirected { .. } => ("Redirected", C::SecurityError),
-            Self::UnexpectedAnswer {
-                what: Unexpected::TooLarge { .. },
-                ..
-            } => ("AnswerTooLarge", C::LimitsExceeded),
-            Self::UnexpectedAnswer {
-                what: Unexpected::WrongShape { .. },
-                ..
-            } => ("UnexpectedAnswer", C::InvalidResult),
+            Self::UnexpectedAnswer { what: Unexpected::TooLarge { .. }, .. } => ("AnswerTooLarge", C::LimitsExceeded),
+            Self::UnexpectedAnswer { what: Unexpected::WrongShape { .. }, .. } => {
+                ("UnexpectedAnswer", C::InvalidResult)
+            }
             Self::UnexpectedAnswer { .. } => ("UnexpectedAnswer", C::ProtocolError),
             Self::ConnectionRefused(_) => ("ConnectionRefused", C::ConnectionError),
             Self::NameNotResolved(_) => ("NameNotResolved", C::ConnectionError),
@@ -258,9 +224,7 @@ impl ApiError {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Redirected { status, .. } | Self::UnexpectedAnswer { status, .. } => {
-                Some(*status)
-            }
+            Self::Redirected { status, .. } | Self::UnexpectedAnswer { status, .. } => Some(*status),
             _ => self.answer().map(|answer| answer.status),
         }
     }
@@ -295,9 +259,7 @@ impl ApiError {
             | Self::DatabaseDown { .. }
             | Self::ConnectionRefused(_)
             | Self::NotReachable(_) => true,
-            Self::ConnectionLost(attempted) | Self::Timeout { attempted, .. } => {
-                !attempted.in_doubt
-            }
+            Self::ConnectionLost(attempted) | Self::Timeout { attempted, .. } => !attempted.in_doubt,
             Self::IdentityProviderDown { credential, .. } => *credential == AuthKind::Bearer,
             Self::UnexpectedAnswer { what, .. } => matches!(what, Unexpected::Truncated { .. }),
             _ => false,
@@ -314,11 +276,10 @@ impl ApiError {
     #[must_use]
     pub fn advice(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
-            Self::AuthenticationFailed { credential, .. }
-            | Self::IdentityProviderDown { credential, .. } => texts::sign_in(*credential),
-            Self::DatabaseDown { .. } => {
-                "Keep the key. Have the server's database started or checked, then try again."
+            Self::AuthenticationFailed { credential, .. } | Self::IdentityProviderDown { credential, .. } => {
+                texts::sign_in(*credential)
             }
+            Self::DatabaseDown { .. } => "Keep the key. Have the server's database started or checked, then try again.",
             Self::AccessDenied { .. } => {
                 "Have an administrator give this identity (for a key: the key) the role that the operation needs."
             }
@@ -335,24 +296,16 @@ impl ApiError {
             Self::ServiceUnavailable { .. } => {
                 "Try again in a while; if it lasts, check the server and any proxy before it."
             }
-            Self::Redirected {
-                use_url: Some(url), ..
-            } => {
+            Self::Redirected { use_url: Some(url), .. } => {
                 return Cow::Owned(format!("Connect to that address: Connect-JIM -Url {url}"));
             }
-            Self::Redirected { .. } => {
-                "Check -Url: it should be the address that answers without a redirect."
-            }
+            Self::Redirected { .. } => "Check -Url: it should be the address that answers without a redirect.",
             Self::UnexpectedAnswer { what, .. } => match what {
                 Unexpected::WebPage { .. } => {
                     "Check -Url: it should be the server's address without anything behind it, for example https://jim.example."
                 }
-                Unexpected::TooLarge { .. } => {
-                    "Ask for less: a filter, a search or a smaller page."
-                }
-                _ => {
-                    "Try again; if it stays, check the versions of server and client and any proxy between them."
-                }
+                Unexpected::TooLarge { .. } => "Ask for less: a filter, a search or a smaller page.",
+                _ => "Try again; if it stays, check the versions of server and client and any proxy between them.",
             },
             Self::ConnectionRefused(_) | Self::NotReachable(_) => {
                 "Check -Url (host and port), whether the server is running, and firewall or proxy settings (HTTPS_PROXY, NO_PROXY)."
@@ -363,21 +316,15 @@ impl ApiError {
             Self::TlsRefused { reason, .. } => reason.advice(),
             Self::ConnectionLost(attempted) if attempted.in_doubt => texts::LOOK_FIRST,
             Self::Timeout { attempted, .. } if attempted.in_doubt => texts::LOOK_FIRST,
-            Self::ConnectionLost(_) => {
-                "Try again; if it stays, check the server and any proxy or firewall between."
+            Self::ConnectionLost(_) => "Try again; if it stays, check the server and any proxy or firewall between.",
+            Self::Timeout { connecting: true, .. } => {
+                "Check -Url (host and port) and whether a firewall silently drops the connection."
             }
-            Self::Timeout {
-                connecting: true, ..
-            } => "Check -Url (host and port) and whether a firewall silently drops the connection.",
-            Self::Timeout { .. } => {
-                "Ask for less at once, allow a longer timeout, or check the load of the server."
-            }
+            Self::Timeout { .. } => "Ask for less at once, allow a longer timeout, or check the load of the server.",
             Self::CertificateFile { .. } => {
                 "Name a PEM file with the root's or the server's certificate in -CertificateFile."
             }
-            Self::InvalidUrl { .. } => {
-                "Give -Url like https://jim.example or http://localhost:5200."
-            }
+            Self::InvalidUrl { .. } => "Give -Url like https://jim.example or http://localhost:5200.",
             Self::InvalidCredentials => "Give the key again, on one line and without quotes.",
             Self::InvalidRequest { .. } => "Check the names and ids that were given.",
             Self::Setup { .. } => "Check the TLS set-up of this computer.",
@@ -391,8 +338,7 @@ mod texts {
 
     use super::{Answer, Attempted, AuthKind};
 
-    pub(super) const LOOK_FIRST: &str =
-        "Look first whether the change arrived; send it again only if it did not.";
+    pub(super) const LOOK_FIRST: &str = "Look first whether the change arrived; send it again only if it did not.";
 
     pub(super) fn sign_in(credential: AuthKind) -> &'static str {
         match credential {
@@ -409,16 +355,10 @@ mod texts {
             AuthKind::ApiKey => {
                 "the API key may be invalid or expired (or disabled). Run Connect-JIM with a valid key."
             }
-            AuthKind::Bearer => {
-                "the sign-in is not accepted or no longer valid. Sign in again with Connect-JIM."
-            }
+            AuthKind::Bearer => "the sign-in is not accepted or no longer valid. Sign in again with Connect-JIM.",
             AuthKind::Anonymous => "no credentials were sent. Run Connect-JIM first.",
         };
-        format!(
-            "Authentication failed ({}): {why}{}",
-            answer.status,
-            said(answer)
-        )
+        format!("Authentication failed ({}): {why}{}", answer.status, said(answer))
     }
 
     pub(super) fn identity_provider(credential: AuthKind, answer: &Answer) -> String {
@@ -426,9 +366,7 @@ mod texts {
             AuthKind::ApiKey => {
                 " A good key is accepted even then, so the API key may be invalid or expired. Run Connect-JIM with a valid key."
             }
-            AuthKind::Bearer => {
-                " Try again when the provider is back, or use Connect-JIM with an API key."
-            }
+            AuthKind::Bearer => " Try again when the provider is back, or use Connect-JIM with an API key.",
             AuthKind::Anonymous => " Run Connect-JIM with an API key.",
         };
         format!(
@@ -439,19 +377,11 @@ mod texts {
     }
 
     pub(super) fn about(subject: &str) -> String {
-        if subject.is_empty() {
-            String::new()
-        } else {
-            format!(", about {subject}")
-        }
+        if subject.is_empty() { String::new() } else { format!(", about {subject}") }
     }
 
     pub(super) fn to(answer: &Answer) -> String {
-        if answer.subject.is_empty() {
-            String::new()
-        } else {
-            format!(" to {}", answer.subject)
-        }
+        if answer.subject.is_empty() { String::new() } else { format!(" to {}", answer.subject) }
     }
 
     pub(super) fn said(answer: &Answer) -> String {
@@ -479,27 +409,14 @@ mod texts {
     pub(super) fn message(answer: &Answer) -> String {
         let subject = &answer.subject;
         // A bare "Not Found" repeats the status and says nothing of its own.
-        match answer
-            .message
-            .as_deref()
-            .filter(|text| !text.eq_ignore_ascii_case("not found"))
-        {
-            None if subject.is_empty() => {
-                "the server knows nothing at this address (404).".to_owned()
-            }
+        match answer.message.as_deref().filter(|text| !text.eq_ignore_ascii_case("not found")) {
+            None if subject.is_empty() => "the server knows nothing at this address (404).".to_owned(),
             None => format!("{subject}."),
-            Some(message)
-                if subject.is_empty()
-                    || message.to_lowercase().contains(&subject.to_lowercase()) =>
-            {
+            Some(message) if subject.is_empty() || message.to_lowercase().contains(&subject.to_lowercase()) => {
                 message.to_owned()
             }
             Some(message) => {
-                let stop = if message.ends_with(['.', '!', '?']) {
-                    ""
-                } else {
-                    "."
-                };
+                let stop = if message.ends_with(['.', '!', '?']) { "" } else { "." };
                 format!("{message}{stop} This was about {subject}.")
             }
         }
@@ -528,17 +445,10 @@ mod texts {
     }
 
     pub(super) fn doubt(attempted: &Attempted) -> &'static str {
-        if attempted.in_doubt {
-            " The server may or may not have carried it out."
-        } else {
-            ""
-        }
+        if attempted.in_doubt { " The server may or may not have carried it out." } else { "" }
     }
 
     pub(super) fn page_title(title: &Option<String>) -> String {
-        title
-            .as_ref()
-            .map(|title| format!(" (titled '{title}')"))
-            .unwrap_or_default()
+        title.as_ref().map(|title| format!(" (titled '{title}')")).unwrap_or_default()
     }
 }

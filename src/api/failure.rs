@@ -15,11 +15,7 @@ const LONGEST_MESSAGE: usize = 2000;
 
 /// The refusal in a form to speak about, whatever shape its body has.
 pub(super) fn answer(status: u16, headers: &HeaderMap, body: &[u8], subject: &str) -> Answer {
-    let mut answer = Answer {
-        status,
-        subject: subject.to_owned(),
-        ..Answer::default()
-    };
+    let mut answer = Answer { status, subject: subject.to_owned(), ..Answer::default() };
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}').trim();
     match serde_json::from_str::<Value>(text) {
@@ -31,9 +27,8 @@ pub(super) fn answer(status: u16, headers: &HeaderMap, body: &[u8], subject: &st
     if let Some(id) = request_id(headers) {
         answer.request_id = Some(id);
     }
-    answer.retry_after = headers
-        .get(RETRY_AFTER)
-        .and_then(|value| parse_retry_after(value.to_str().ok()?, SystemTime::now()));
+    answer.retry_after =
+        headers.get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?, SystemTime::now()));
     answer
 }
 
@@ -42,10 +37,7 @@ pub(super) fn error(answer: Answer, credential: AuthKind, retries: u32) -> ApiEr
     let validation = !answer.validation.is_empty()
         || answer.server_code.as_deref() == Some("VALIDATION_ERROR")
         || answer.status == 422;
-    let identity_provider = answer
-        .message
-        .as_deref()
-        .is_some_and(is_identity_provider_text);
+    let identity_provider = answer.message.as_deref().is_some_and(is_identity_provider_text);
     let answer = Box::new(answer);
     match answer.status {
         400 if identity_provider => ApiError::IdentityProviderDown { credential, answer },
@@ -62,18 +54,11 @@ pub(super) fn error(answer: Answer, credential: AuthKind, retries: u32) -> ApiEr
 }
 
 fn read_object(object: &Map<String, Value>, answer: &mut Answer) {
-    let text = |name: &str| {
-        object
-            .get(name)
-            .and_then(Value::as_str)
-            .filter(|text| !text.trim().is_empty())
-    };
+    let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
     answer.server_code = text("code").map(str::to_owned);
     answer.request_id = text("traceId").map(str::to_owned);
     // `error` holds the status in words beside `message`; alone it is all there is (OAuth bodies too).
-    let message = ["message", "error_description", "detail", "title", "error"]
-        .into_iter()
-        .find_map(text);
+    let message = ["message", "error_description", "detail", "title", "error"].into_iter().find_map(text);
     answer.message = message.and_then(presentable);
     if let Some(details) = text("details").and_then(presentable) {
         let known = answer.message.get_or_insert_default();
@@ -86,11 +71,7 @@ fn read_object(object: &Map<String, Value>, answer: &mut Answer) {
     }
     for name in ["errors", "validationErrors"] {
         if let Some(Value::Object(fields)) = object.get(name) {
-            answer.validation.extend(
-                fields
-                    .iter()
-                    .map(|(field, messages)| (clean(field), texts(messages))),
-            );
+            answer.validation.extend(fields.iter().map(|(field, messages)| (clean(field), texts(messages))));
         }
     }
     if answer.message.is_none() && answer.validation.is_empty() && !object.is_empty() {
@@ -119,23 +100,14 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
 
 /// Whether a body is HTML, by its declared type or, where that is missing, by its first bytes.
 pub(super) fn is_web_page(headers: &HeaderMap, body: &[u8]) -> bool {
-    let declared = headers
-        .get(reqwest::header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("");
+    let declared = headers.get(reqwest::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     if declared.to_ascii_lowercase().contains("json") {
         return false;
     }
     let start = body.trim_ascii_start();
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-    let begins = |with: &[u8]| {
-        start
-            .get(..with.len())
-            .is_some_and(|bytes| bytes.eq_ignore_ascii_case(with))
-    };
-    declared.to_ascii_lowercase().starts_with("text/html")
-        || begins(b"<!doctype html")
-        || begins(b"<html")
+    let begins = |with: &[u8]| start.get(..with.len()).is_some_and(|bytes| bytes.eq_ignore_ascii_case(with));
+    declared.to_ascii_lowercase().starts_with("text/html") || begins(b"<!doctype html") || begins(b"<html")
 }
 
 /// The title of a web page: all of it that helps.
@@ -149,9 +121,7 @@ pub(super) fn page_title(html: &str) -> Option<String> {
 }
 
 fn is_identity_provider_text(message: &str) -> bool {
-    message
-        .strip_prefix("IDX")
-        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    message.strip_prefix("IDX").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// A server's text fit for a terminal: no stack trace, no control characters, bounded.
@@ -179,10 +149,7 @@ fn presentable(text: &str) -> Option<String> {
 
 /// Control characters (escape sequences of terminals) become spaces, line breaks stay.
 fn clean(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
-        .collect();
+    let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
     text.trim().to_owned()
 }
 
@@ -195,16 +162,7 @@ mod tests {
     use crate::protocol::Category;
 
     fn fail(status: u16, body: &str) -> ApiError {
-        error(
-            answer(
-                status,
-                &HeaderMap::new(),
-                body.as_bytes(),
-                "connected system 9",
-            ),
-            AuthKind::ApiKey,
-            5,
-        )
+        error(answer(status, &HeaderMap::new(), body.as_bytes(), "connected system 9"), AuthKind::ApiKey, 5)
     }
 
     #[test]
@@ -213,21 +171,13 @@ mod tests {
             400,
             r#"{"type":"https://example/400","title":"One or more validation errors occurred.","status":400,"errors":{"PageSize":["Too large.","Not round."],"$.runType":["Unknown."]},"traceId":"00-abc-01"}"#,
         );
-        assert_eq!(
-            (error.code(), error.category()),
-            ("ValidationFailed", Category::InvalidData)
-        );
+        assert_eq!((error.code(), error.category()), ("ValidationFailed", Category::InvalidData));
         assert_eq!(error.request_id(), Some("00-abc-01"));
         assert_eq!(error.validation().len(), 2);
         let text = error.to_string();
+        assert!(text.contains("(400): One or more validation errors occurred."), "{text}");
         assert!(
-            text.contains("(400): One or more validation errors occurred."),
-            "{text}"
-        );
-        assert!(
-            text.ends_with(
-                "\n  - PageSize: Too large.\n  - PageSize: Not round.\n  - $.runType: Unknown."
-            ),
+            text.ends_with("\n  - PageSize: Too large.\n  - PageSize: Not round.\n  - $.runType: Unknown."),
             "{text}"
         );
     }
@@ -238,68 +188,42 @@ mod tests {
             404,
             r#"{"code":"NOT_FOUND","message":"Connected System with ID 9 not found.","details":null,"validationErrors":null,"timestamp":"2026-01-01T00:00:00Z"}"#,
         );
-        assert_eq!(
-            (error.code(), error.category()),
-            ("NotFound", Category::ObjectNotFound)
-        );
+        assert_eq!((error.code(), error.category()), ("NotFound", Category::ObjectNotFound));
         assert_eq!(
             error.to_string(),
             "Resource not found: Connected System with ID 9 not found. This was about connected system 9."
         );
-        assert_eq!(
-            error.server_message(),
-            Some("Connected System with ID 9 not found.")
-        );
+        assert_eq!(error.server_message(), Some("Connected System with ID 9 not found."));
 
         let bare = fail(404, r#"{"title":"Not Found","status":404,"traceId":"t"}"#);
         assert_eq!(bare.to_string(), "Resource not found: connected system 9.");
         let unstopped = fail(404, r#"{"code":"","message":"Schedule not found: 7"}"#);
-        assert!(
-            unstopped
-                .to_string()
-                .contains("Schedule not found: 7. This was"),
-            "{unstopped}"
-        );
+        assert!(unstopped.to_string().contains("Schedule not found: 7. This was"), "{unstopped}");
 
         let settings = fail(
             400,
             r#"{"code":"VALIDATION_ERROR","message":"Bad settings.","details":"See below.","validationErrors":{"File Path":["File not found: 'x'."]}}"#,
         );
         let text = settings.to_string();
-        assert!(
-            text.contains("(400): Bad settings. See below.\n  - File Path: File not found: 'x'."),
-            "{text}"
-        );
+        assert!(text.contains("(400): Bad settings. See below.\n  - File Path: File not found: 'x'."), "{text}");
     }
 
     #[test]
     fn an_empty_code_is_no_code() {
-        let error = fail(
-            400,
-            r#"{"code":"","message":"Name is required.","details":null,"validationErrors":null}"#,
-        );
+        let error = fail(400, r#"{"code":"","message":"Name is required.","details":null,"validationErrors":null}"#);
         assert_eq!(error.code(), "BadRequest");
         assert_eq!(error.answer().unwrap().server_code, None);
         assert!(error.to_string().contains("(400): Name is required."));
-        assert_eq!(
-            fail(409, r#"{"code":"","message":"In use."}"#).code(),
-            "Conflict"
-        );
+        assert_eq!(fail(409, r#"{"code":"","message":"In use."}"#).code(), "Conflict");
     }
 
     #[test]
     fn a_refused_key_says_what_scripts_match_on() {
-        let error = fail(
-            401,
-            r#"{"error":"Unauthorized","message":"Authentication required"}"#,
-        );
+        let error = fail(401, r#"{"error":"Unauthorized","message":"Authentication required"}"#);
         let text = error.to_string();
-        for words in [
-            "Authentication failed",
-            "the API key may be invalid or expired",
-            "Connect-JIM",
-            "Authentication required",
-        ] {
+        for words in
+            ["Authentication failed", "the API key may be invalid or expired", "Connect-JIM", "Authentication required"]
+        {
             assert!(text.contains(words), "{words}: {text}");
         }
         assert_eq!(error.category(), Category::AuthenticationError);
@@ -308,16 +232,8 @@ mod tests {
     #[test]
     fn a_forbidden_answer_has_no_body() {
         let error = fail(403, "");
-        assert!(
-            error
-                .to_string()
-                .starts_with("Access denied to connected system 9 (403)."),
-            "{error}"
-        );
-        assert_eq!(
-            (error.code(), error.server_message()),
-            ("AccessDenied", None)
-        );
+        assert!(error.to_string().starts_with("Access denied to connected system 9 (403)."), "{error}");
+        assert_eq!((error.code(), error.server_message()), ("AccessDenied", None));
     }
 
     #[test]
@@ -325,28 +241,16 @@ mod tests {
         let body = r#"{"code":"BAD_REQUEST","message":"IDX20803: Unable to obtain configuration from: '/realms/x'. Will retry at '01/01/0001'. Exception: 'System.IO.IOException: IDX20804: no.\\n ---\u003E System.Net: refused\\n   at System.Net.Sockets.Awaitable'"}"#;
         let error = fail(400, body);
         assert_eq!(error.code(), "IdentityProviderDown");
-        assert_eq!(
-            error.server_message(),
-            Some("IDX20803: Unable to obtain configuration from: '/realms/x'.")
-        );
+        assert_eq!(error.server_message(), Some("IDX20803: Unable to obtain configuration from: '/realms/x'."));
         let text = error.to_string();
-        assert!(
-            text.contains("API key may be invalid") && !text.contains("System."),
-            "{text}"
-        );
+        assert!(text.contains("API key may be invalid") && !text.contains("System."), "{text}");
     }
 
     #[test]
     fn stack_traces_and_escape_sequences_do_not_reach_the_terminal() {
-        let error = fail(
-            500,
-            "{\"message\":\"Broken \\u001b[31mred.\\r\\n   at Some.Method()\"}",
-        );
+        let error = fail(500, "{\"message\":\"Broken \\u001b[31mred.\\r\\n   at Some.Method()\"}");
         assert_eq!(error.server_message(), Some("Broken  [31mred."));
-        assert_eq!(
-            (error.code(), error.status(), error.retryable()),
-            ("ServerError", Some(500), false)
-        );
+        assert_eq!((error.code(), error.status(), error.retryable()), ("ServerError", Some(500), false));
     }
 
     #[test]
@@ -354,32 +258,11 @@ mod tests {
         let page = "<!DOCTYPE html><html><head><TITLE lang=en>502 Bad\n Gateway</TITLE></head><body>x</body></html>";
         let error = fail(502, page);
         assert_eq!(error.server_message(), Some("502 Bad\n Gateway"));
-        assert_eq!(
-            (error.code(), error.retryable()),
-            ("ServiceUnavailable", true)
-        );
-        assert_eq!(
-            fail(418, "I'm a teapot").server_message(),
-            Some("I'm a teapot")
-        );
-        assert!(
-            fail(405, "")
-                .to_string()
-                .contains("(405): Method Not Allowed")
-        );
-        assert!(
-            fail(400, r#"{"odd":1}"#)
-                .to_string()
-                .contains(r#"{"odd":1}"#)
-        );
-        assert_eq!(
-            fail(500, &"x".repeat(5000))
-                .server_message()
-                .unwrap()
-                .chars()
-                .count(),
-            LONGEST_MESSAGE + 1
-        );
+        assert_eq!((error.code(), error.retryable()), ("ServiceUnavailable", true));
+        assert_eq!(fail(418, "I'm a teapot").server_message(), Some("I'm a teapot"));
+        assert!(fail(405, "").to_string().contains("(405): Method Not Allowed"));
+        assert!(fail(400, r#"{"odd":1}"#).to_string().contains(r#"{"odd":1}"#));
+        assert_eq!(fail(500, &"x".repeat(5000)).server_message().unwrap().chars().count(), LONGEST_MESSAGE + 1);
     }
 
     #[test]
@@ -389,13 +272,7 @@ mod tests {
         headers.insert("x-request-id", "r-1".parse().unwrap());
         let error = error(answer(429, &headers, b"{}", ""), AuthKind::ApiKey, 5);
         assert!(error.to_string().contains("429"));
-        assert_eq!(
-            (error.request_id(), error.retry_after()),
-            (Some("r-1"), Some(Duration::from_secs(60)))
-        );
-        assert_eq!(
-            (error.code(), error.category()),
-            ("RateLimited", Category::LimitsExceeded)
-        );
+        assert_eq!((error.request_id(), error.retry_after()), (Some("r-1"), Some(Duration::from_secs(60))));
+        assert_eq!((error.code(), error.category()), ("RateLimited", Category::LimitsExceeded));
     }
 }

@@ -12,11 +12,7 @@ use super::error::{ApiError, Unexpected};
 use super::page::Page;
 
 /// Everything but the unreserved characters of RFC 3986: what users give is data, never syntax.
-const DATA: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const DATA: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Encodes one path segment. `.` and `..` can't be encoded; a request with them is refused.
 #[must_use]
@@ -34,12 +30,6 @@ pub enum Method {
 }
 
 impl Method {
-    /// Whether the request changes something on the server.
-    #[must_use]
-    pub fn is_mutating(self) -> bool {
-        self != Self::Get
-    }
-
     /// Whether sending it twice does what sending it once does.
     #[must_use]
     pub fn is_idempotent(self) -> bool {
@@ -133,10 +123,7 @@ impl Request {
     /// [`ApiError::InvalidRequest`] if the path is not what would be asked for (`..` climbs, a
     /// bare `?` or space changes meaning): a name must not reach another resource.
     pub(super) fn url(&self, base: &Url) -> Result<Url, ApiError> {
-        let invalid = |cause| ApiError::InvalidRequest {
-            subject: self.subject.clone(),
-            cause,
-        };
+        let invalid = |cause| ApiError::InvalidRequest { subject: self.subject.clone(), cause };
         if !self.path.starts_with('/') {
             return Err(invalid("its path does not begin with '/'"));
         }
@@ -150,11 +137,8 @@ impl Request {
         }
         if !self.query.is_empty() {
             let encode = |text: &str| utf8_percent_encode(text, DATA).to_string();
-            let pairs: Vec<_> = self
-                .query
-                .iter()
-                .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
-                .collect();
+            let pairs: Vec<_> =
+                self.query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
             url.set_query(Some(&pairs.join("&")));
         }
         Ok(url)
@@ -181,8 +165,6 @@ pub struct Response {
     pub body: Vec<u8>,
     pub request_id: Option<String>,
     pub content_type: Option<String>,
-    /// `Location`, which names what a POST created (or its collection).
-    pub location: Option<String>,
     pub(super) url: String,
     pub(super) subject: String,
 }
@@ -202,21 +184,12 @@ impl Response {
         if self.is_empty() {
             return Err(self.unexpected(Unexpected::Empty));
         }
-        let text = self
-            .body
-            .strip_prefix(b"\xef\xbb\xbf")
-            .unwrap_or(&self.body);
+        let text = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
         serde_json::from_slice(text).map_err(|cause| {
             self.unexpected(match cause.classify() {
-                JsonFault::Eof => Unexpected::Truncated {
-                    bytes: self.body.len(),
-                },
-                JsonFault::Data => Unexpected::WrongShape {
-                    cause: cause.to_string(),
-                },
-                JsonFault::Syntax | JsonFault::Io => Unexpected::NotJson {
-                    cause: cause.to_string(),
-                },
+                JsonFault::Eof => Unexpected::Truncated { bytes: self.body.len() },
+                JsonFault::Data => Unexpected::WrongShape { cause: cause.to_string() },
+                JsonFault::Syntax | JsonFault::Io => Unexpected::NotJson { cause: cause.to_string() },
             })
         })
     }
@@ -226,10 +199,7 @@ impl Response {
     /// # Errors
     /// As [`Response::json`].
     pub fn page(&self) -> Result<Page<'_>, ApiError> {
-        let text = self
-            .body
-            .strip_prefix(b"\xef\xbb\xbf")
-            .unwrap_or(&self.body);
+        let text = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
         if text.trim_ascii_start().first() == Some(&b'[') {
             self.json::<Vec<&RawValue>>().map(Page::whole)
         } else {
@@ -267,10 +237,7 @@ mod tests {
     fn url(path: &str, query: &[(&str, &str)]) -> Result<String, ApiError> {
         let base = Url::parse("https://jim.example/base").unwrap();
         let mut request = Request::new(Method::Get, path);
-        request.query = query
-            .iter()
-            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
-            .collect();
+        request.query = query.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         request.url(&base).map(|url| url.to_string())
     }
 
@@ -280,7 +247,6 @@ mod tests {
             body: body.into(),
             request_id: None,
             content_type: None,
-            location: None,
             url: "https://jim.example/x".into(),
             subject: String::new(),
         }
@@ -289,39 +255,18 @@ mod tests {
     #[test]
     fn query_values_are_data() {
         assert_eq!(
-            url(
-                "/a/b",
-                &[("filter", "name:eq:R&D +1/2=ü"), ("op", "a"), ("op", "b*")]
-            )
-            .unwrap(),
+            url("/a/b", &[("filter", "name:eq:R&D +1/2=ü"), ("op", "a"), ("op", "b*")]).unwrap(),
             "https://jim.example/base/a/b?filter=name%3Aeq%3AR%26D%20%2B1%2F2%3D%C3%BC&op=a&op=b%2A"
         );
     }
 
     #[test]
     fn a_name_in_a_path_can_not_reach_another_resource() {
-        for path in [
-            "/a/../b",
-            "/a/%2e%2e/b",
-            "/a/./b",
-            "/a?b",
-            "/a#b",
-            "/a b",
-            "a",
-            "/a/ü",
-            "/a\\b",
-        ] {
-            assert_eq!(
-                url(path, &[]).unwrap_err().code(),
-                "RequestInvalid",
-                "{path}"
-            );
+        for path in ["/a/../b", "/a/%2e%2e/b", "/a/./b", "/a?b", "/a#b", "/a b", "a", "/a/ü", "/a\\b"] {
+            assert_eq!(url(path, &[]).unwrap_err().code(), "RequestInvalid", "{path}");
         }
         let encoded = format!("/a/{}", encode_segment("x/y ?#..ü%"));
-        assert_eq!(
-            url(&encoded, &[]).unwrap(),
-            "https://jim.example/base/a/x%2Fy%20%3F%23..%C3%BC%25"
-        );
+        assert_eq!(url(&encoded, &[]).unwrap(), "https://jim.example/base/a/x%2Fy%20%3F%23..%C3%BC%25");
     }
 
     #[test]
@@ -335,13 +280,7 @@ mod tests {
         assert!(matches!(fault("[1,2]]"), Unexpected::NotJson { .. }));
         assert!(matches!(fault(r#"{"a":1}"#), Unexpected::WrongShape { .. }));
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
-        assert!(
-            response(&deep)
-                .json::<serde_json::Value>()
-                .unwrap_err()
-                .to_string()
-                .contains("recursion")
-        );
+        assert!(response(&deep).json::<serde_json::Value>().unwrap_err().to_string().contains("recursion"));
         assert_eq!(response("\u{feff}[1]").json::<Vec<u32>>().unwrap(), [1]);
     }
 
@@ -350,24 +289,16 @@ mod tests {
         assert_eq!(response(" [{\"a\":1},2]").page().unwrap().items.len(), 2);
         let enveloped = response(r#"{"items":[1,2],"totalCount":9,"hasNextPage":true}"#);
         let page = enveloped.page().unwrap();
-        assert_eq!(
-            (page.items.len(), page.total_count, page.has_more()),
-            (2, Some(9), true)
-        );
+        assert_eq!((page.items.len(), page.total_count, page.has_more()), (2, Some(9), true));
         assert!(matches!(
             response(r#"{"total":0}"#).page(),
-            Err(ApiError::UnexpectedAnswer {
-                what: Unexpected::WrongShape { .. },
-                ..
-            })
+            Err(ApiError::UnexpectedAnswer { what: Unexpected::WrongShape { .. }, .. })
         ));
     }
 
     #[test]
     fn debug_shows_no_content() {
-        let request = Request::new(Method::Post, "/p")
-            .with_query("q", "hush-1")
-            .with_body("hush-2");
+        let request = Request::new(Method::Post, "/p").with_query("q", "hush-1").with_body("hush-2");
         let text = format!("{request:?} {:?}", response("hush-3"));
         assert!(!text.contains("hush"), "{text}");
     }

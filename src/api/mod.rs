@@ -15,7 +15,7 @@ mod transport;
 mod tests;
 
 pub use connection::{Auth, Connection, Options};
-pub use error::{ApiError};
+pub use error::ApiError;
 pub use message::{Method, Request, Response, encode_segment};
 pub use page::Page;
 pub use retry::Event;

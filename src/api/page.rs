@@ -30,14 +30,7 @@ pub struct Page<'a> {
 impl<'a> Page<'a> {
     /// A list that came without an envelope: all there is.
     pub(super) fn whole(items: Vec<&'a RawValue>) -> Self {
-        Self {
-            items,
-            total_count: None,
-            page: None,
-            page_size: None,
-            total_pages: None,
-            has_next_page: None,
-        }
+        Self { items, total_count: None, page: None, page_size: None, total_pages: None, has_next_page: None }
     }
 
     /// Whether another page is worth asking for.
@@ -51,12 +44,7 @@ impl<'a> Page<'a> {
         if let Some(next) = self.has_next_page {
             return next;
         }
-        match (
-            self.page,
-            self.total_pages,
-            self.page_size,
-            self.total_count,
-        ) {
+        match (self.page, self.total_pages, self.page_size, self.total_count) {
             (Some(page), Some(pages), _, _) => page < pages,
             (Some(page), None, Some(size), Some(total)) => page.saturating_mul(size) < total,
             _ => false,

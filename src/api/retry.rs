@@ -42,10 +42,7 @@ impl RetryPolicy {
         match asked {
             Some(asked) => asked.clamp(self.shortest_wait, self.longest_wait),
             None => {
-                let full = self
-                    .base_delay
-                    .saturating_mul(3_u32.saturating_pow(attempt))
-                    .min(self.longest_wait);
+                let full = self.base_delay.saturating_mul(3_u32.saturating_pow(attempt)).min(self.longest_wait);
                 full.mul_f64(0.5 + fastrand::f64() / 2.0)
             }
         }
@@ -92,9 +89,7 @@ impl Gate {
     /// What is left of a pause.
     pub(super) fn remaining(&self) -> Option<Duration> {
         let opens = *self.opens.lock().unwrap_or_else(PoisonError::into_inner);
-        opens
-            .map(|until| until.saturating_duration_since(Instant::now()))
-            .filter(|left| !left.is_zero())
+        opens.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 
     /// Returns once the gate is open. Dropping the future gives up waiting.
@@ -113,12 +108,7 @@ pub enum Event {
     /// Another call on this connection was told to wait, so this one waits too.
     Paused { left: Duration },
     /// A failure that may pass.
-    Retrying {
-        reason: String,
-        wait: Duration,
-        retry: u32,
-        of: u32,
-    },
+    Retrying { reason: String, wait: Duration, retry: u32, of: u32 },
     /// The server sent us to another path of its own.
     Redirected { path: String },
 }
@@ -127,25 +117,12 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RateLimited { wait, retry, of } => {
-                write!(
-                    f,
-                    "The server asked to wait {} (429), retry {retry} of {of}.",
-                    Seconds(*wait)
-                )
+                write!(f, "The server asked to wait {} (429), retry {retry} of {of}.", Seconds(*wait))
             }
             Self::Paused { left } => {
-                write!(
-                    f,
-                    "Waiting {}: the server limits the rate of this connection (429).",
-                    Seconds(*left)
-                )
+                write!(f, "Waiting {}: the server limits the rate of this connection (429).", Seconds(*left))
             }
-            Self::Retrying {
-                reason,
-                wait,
-                retry,
-                of,
-            } => {
+            Self::Retrying { reason, wait, retry, of } => {
                 write!(f, "{reason} Retry {retry} of {of} in {}.", Seconds(*wait))
             }
             Self::Redirected { path } => write!(f, "The server redirects to {path}."),
@@ -203,9 +180,7 @@ mod tests {
     fn backoff_grows_with_jitter_and_stays_bounded() {
         let policy = RetryPolicy::default();
         for attempt in 0..8 {
-            let full = Duration::from_millis(300)
-                .saturating_mul(3_u32.pow(attempt))
-                .min(S(60));
+            let full = Duration::from_millis(300).saturating_mul(3_u32.pow(attempt)).min(S(60));
             for _ in 0..50 {
                 let wait = policy.backoff(attempt, None);
                 assert!(wait >= full / 2 && wait <= full, "{attempt}: {wait:?}");
@@ -227,15 +202,8 @@ mod tests {
 
     #[test]
     fn verbose_lines_say_how_long_and_how_often() {
-        let event = Event::RateLimited {
-            wait: S(12),
-            retry: 1,
-            of: 5,
-        };
-        assert_eq!(
-            event.to_string(),
-            "The server asked to wait 12 s (429), retry 1 of 5."
-        );
+        let event = Event::RateLimited { wait: S(12), retry: 1, of: 5 };
+        assert_eq!(event.to_string(), "The server asked to wait 12 s (429), retry 1 of 5.");
         assert_eq!(Seconds(Duration::from_millis(300)).to_string(), "0.3 s");
     }
 }

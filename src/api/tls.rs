@@ -8,9 +8,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 use super::error::ApiError;
@@ -35,17 +33,11 @@ pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig, ApiErr
         Some(path) => read_certificates(path)?,
         None => Vec::new(),
     };
-    let trust = Trust {
-        provider: Arc::clone(&provider),
-        skip: options.skip_certificate_check,
-        named,
-        system: OnceLock::new(),
-    };
+    let trust =
+        Trust { provider: Arc::clone(&provider), skip: options.skip_certificate_check, named, system: OnceLock::new() };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|cause| ApiError::Setup {
-            cause: cause.to_string(),
-        })?
+        .map_err(|cause| ApiError::Setup { cause: cause.to_string() })?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(trust))
         .with_no_client_auth();
@@ -55,10 +47,7 @@ pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig, ApiErr
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ApiError> {
-    let refused = |cause: String| ApiError::CertificateFile {
-        path: path.to_path_buf(),
-        cause,
-    };
+    let refused = |cause: String| ApiError::CertificateFile { path: path.to_path_buf(), cause };
     let bytes = std::fs::read(path).map_err(|cause| refused(cause.to_string()))?;
     let mut found = CertificateDer::pem_slice_iter(&bytes)
         .collect::<Result<Vec<_>, _>>()
@@ -68,18 +57,12 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ApiErr
         found.push(CertificateDer::from(bytes));
     }
     if found.is_empty() {
-        return Err(refused(
-            "it holds no certificate (expected '-----BEGIN CERTIFICATE-----')".into(),
-        ));
+        return Err(refused("it holds no certificate (expected '-----BEGIN CERTIFICATE-----')".into()));
     }
     for certificate in &found {
         RootCertStore::empty()
             .add(certificate.clone())
-            .map_err(|cause| {
-                refused(format!(
-                    "it holds a certificate that can't be used: {cause}"
-                ))
-            })?;
+            .map_err(|cause| refused(format!("it holds a certificate that can't be used: {cause}")))?;
     }
     Ok(found)
 }
@@ -96,22 +79,14 @@ struct Trust {
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trust")
-            .field("skip", &self.skip)
-            .field("named", &self.named.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Trust").field("skip", &self.skip).field("named", &self.named.len()).finish_non_exhaustive()
     }
 }
 
 impl Trust {
     fn system(&self) -> Result<&Verifier, rustls::Error> {
         self.system
-            .get_or_init(|| {
-                Verifier::new_with_extra_roots(
-                    self.named.iter().cloned(),
-                    Arc::clone(&self.provider),
-                )
-            })
+            .get_or_init(|| Verifier::new_with_extra_roots(self.named.iter().cloned(), Arc::clone(&self.provider)))
             .as_ref()
             .map_err(Clone::clone)
     }
@@ -129,18 +104,16 @@ impl ServerCertVerifier for Trust {
         if self.skip {
             return Ok(ServerCertVerified::assertion());
         }
-        let verdict = self.system().and_then(|system| {
-            system.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-        });
+        let verdict = self
+            .system()
+            .and_then(|system| system.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now));
         match verdict {
             Ok(verified) => Ok(verified),
             Err(expired) if is_out_of_date(&expired) => Err(expired),
             // The server shows the very certificate the user named: neither a chain nor a
             // host name can prove more. (webpki refuses a self-signed CA as a leaf, which is
             // what `openssl req -x509` makes.)
-            Err(_) if self.named.iter().any(|named| named == end_entity) => {
-                Ok(ServerCertVerified::assertion())
-            }
+            Err(_) if self.named.iter().any(|named| named == end_entity) => Ok(ServerCertVerified::assertion()),
             Err(other) => Err(other),
         }
     }
@@ -151,12 +124,7 @@ impl ServerCertVerifier for Trust {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -165,18 +133,11 @@ impl ServerCertVerifier for Trust {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -184,9 +145,7 @@ fn is_out_of_date(error: &rustls::Error) -> bool {
     use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
     matches!(
         error,
-        rustls::Error::InvalidCertificate(
-            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
-        )
+        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
     )
 }
 
@@ -217,9 +176,7 @@ impl TlsRefusal {
                 C::Expired | C::ExpiredContext { .. } => Self::Expired,
                 C::NotValidYet | C::NotValidYetContext { .. } => Self::NotYetValid,
                 // What webpki says about a self-signed CA shown as the server's certificate.
-                C::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-                    Self::UnknownIssuer
-                }
+                C::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Self::UnknownIssuer,
                 _ => Self::Other,
             },
             rustls::Error::InvalidMessage(_) => Self::NotTls,
@@ -229,14 +186,10 @@ impl TlsRefusal {
 
     pub(super) fn words(self) -> &'static str {
         match self {
-            Self::UnknownIssuer => {
-                "its certificate is not signed by an authority this computer trusts"
-            }
+            Self::UnknownIssuer => "its certificate is not signed by an authority this computer trusts",
             Self::WrongHost => "its certificate was issued for another host name",
             Self::Expired => "its certificate has expired (or the clock of this computer is wrong)",
-            Self::NotYetValid => {
-                "its certificate is not valid yet (or the clock of this computer is wrong)"
-            }
+            Self::NotYetValid => "its certificate is not valid yet (or the clock of this computer is wrong)",
             Self::NotTls => "it does not speak TLS on this port",
             Self::Other => "the TLS handshake failed",
         }
@@ -253,9 +206,7 @@ impl TlsRefusal {
             Self::Expired | Self::NotYetValid => {
                 "Check the clock of this computer and have the server's certificate renewed; -CertificateFile can't help here. For a test server only, use -SkipCertificateCheck."
             }
-            Self::NotTls => {
-                "Check the port in -Url, or use http:// if this server is meant to run without TLS."
-            }
+            Self::NotTls => "Check the port in -Url, or use http:// if this server is meant to run without TLS.",
             Self::Other => {
                 "Check that -Url names the right server and port. If its certificate is a private one, use -CertificateFile or, for a test server only, -SkipCertificateCheck."
             }

@@ -46,11 +46,7 @@ pub(super) struct Failed {
     pub reached: Reached,
 }
 
-pub(super) async fn attempt(
-    setting: &Setting<'_>,
-    request: &Request,
-    url: Url,
-) -> Result<Answered, Failed> {
+pub(super) async fn attempt(setting: &Setting<'_>, request: &Request, url: Url) -> Result<Answered, Failed> {
     let method = match request.method {
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,
@@ -69,9 +65,7 @@ pub(super) async fn attempt(
         builder = builder.header(name, value);
     }
     if let Some(body) = &request.body {
-        builder = builder
-            .header(CONTENT_TYPE, "application/json")
-            .body(body.clone());
+        builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone());
     }
     let failed = |cause: reqwest::Error| failure(&cause, setting, request, &url);
     let mut response = builder.send().await.map_err(failed)?;
@@ -96,12 +90,7 @@ pub(super) async fn attempt(
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answered {
-        status,
-        headers,
-        body,
-        url,
-    })
+    Ok(Answered { status, headers, body, url })
 }
 
 /// URL for messages: a query may hold what others should not read.
@@ -115,50 +104,27 @@ pub(super) fn without_query(url: &Url) -> String {
 /// `host:port` of a URL, the port also where it is the scheme's own.
 pub(super) fn place(url: &Url) -> String {
     let host = url.host_str().unwrap_or("?");
-    url.port_or_known_default()
-        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn failure(cause: &reqwest::Error, setting: &Setting<'_>, request: &Request, url: &Url) -> Failed {
     let found = Causes::of(cause);
     let attempted = |place: String, in_doubt: bool| {
-        Box::new(Attempted {
-            place,
-            subject: request.subject.clone(),
-            cause: found.words.clone(),
-            in_doubt,
-        })
+        Box::new(Attempted { place, subject: request.subject.clone(), cause: found.words.clone(), in_doubt })
     };
     // A repeated PUT or DELETE ends in the state that was asked for, so only the others leave a doubt.
     let in_doubt = !request.method.is_idempotent();
     let connecting = cause.is_connect();
     if cause.is_timeout() {
-        let limit = if connecting {
-            setting.connect_timeout
-        } else {
-            setting.request_timeout
-        };
+        let limit = if connecting { setting.connect_timeout } else { setting.request_timeout };
         let place = format!("{} {}", request.method, without_query(url));
-        let error = ApiError::Timeout {
-            limit,
-            connecting,
-            attempted: attempted(place, in_doubt && !connecting),
-        };
-        return Failed {
-            error,
-            reached: Reached::Final,
-        };
+        let error = ApiError::Timeout { limit, connecting, attempted: attempted(place, in_doubt && !connecting) };
+        return Failed { error, reached: Reached::Final };
     }
     let place = place(url);
     if let Some(reason) = found.tls {
-        let error = ApiError::TlsRefused {
-            reason,
-            attempted: attempted(place, false),
-        };
-        return Failed {
-            error,
-            reached: Reached::Final,
-        };
+        let error = ApiError::TlsRefused { reason, attempted: attempted(place, false) };
+        return Failed { error, reached: Reached::Final };
     }
     if connecting || cause.is_builder() {
         let attempted = attempted(place, false);
@@ -169,19 +135,9 @@ fn failure(cause: &reqwest::Error, setting: &Setting<'_>, request: &Request, url
         } else {
             ApiError::NotReachable(attempted)
         };
-        return Failed {
-            error,
-            reached: if connecting {
-                Reached::Nothing
-            } else {
-                Reached::Final
-            },
-        };
+        return Failed { error, reached: if connecting { Reached::Nothing } else { Reached::Final } };
     }
-    Failed {
-        error: ApiError::ConnectionLost(attempted(place, in_doubt)),
-        reached: Reached::Unknown,
-    }
+    Failed { error: ApiError::ConnectionLost(attempted(place, in_doubt)), reached: Reached::Unknown }
 }
 
 /// What lies at the bottom of a chain of causes.
@@ -195,10 +151,7 @@ struct Causes {
 
 impl Causes {
     fn of(error: &reqwest::Error) -> Self {
-        let mut causes = Self {
-            dns: error.is_dns(),
-            ..Self::default()
-        };
+        let mut causes = Self { dns: error.is_dns(), ..Self::default() };
         let mut next: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = next {
             if let Some(tls) = error.downcast_ref::<rustls::Error>() {

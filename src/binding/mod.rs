@@ -44,10 +44,8 @@ impl Arguments {
     pub fn bind(cmdlet: &Cmdlet, set: Option<&str>, given: Map<String, Value>) -> Result<Self, BindError> {
         let mut bound = Map::with_capacity(given.len());
         for (name, value) in given {
-            let parameter = find(cmdlet, &name).ok_or_else(|| BindError::UnknownParameter {
-                cmdlet: cmdlet.name.clone(),
-                name: name.clone(),
-            })?;
+            let parameter = find(cmdlet, &name)
+                .ok_or_else(|| BindError::UnknownParameter { cmdlet: cmdlet.name.clone(), name: name.clone() })?;
             check(parameter, &value)?;
             bound.insert(parameter.name.clone(), value);
         }
@@ -136,7 +134,9 @@ fn default_value(kind: Kind, text: &str) -> Value {
     match kind {
         Kind::Int | Kind::Long => text.parse::<i64>().map_or(Value::Null, Value::from),
         Kind::Bool | Kind::Switch => Value::Bool(text.eq_ignore_ascii_case("$true") || text == "true"),
-        Kind::Strings | Kind::Ints | Kind::Guids | Kind::Objects | Kind::Array | Kind::Hashtables => Value::Array(Vec::new()),
+        Kind::Strings | Kind::Ints | Kind::Guids | Kind::Objects | Kind::Array | Kind::Hashtables => {
+            Value::Array(Vec::new())
+        }
         _ => Value::String(text.trim_matches('\'').to_owned()),
     }
 }
@@ -186,7 +186,11 @@ fn check_range(parameter: &Parameter, value: &Value) -> Result<(), BindError> {
 
 /// A value as it may be shown: secrets are not.
 fn shown(parameter: &Parameter, value: &Value) -> String {
-    if matches!(parameter.kind, Kind::Secret | Kind::SecureString) { "something else".into() } else { value.to_string() }
+    if matches!(parameter.kind, Kind::Secret | Kind::SecureString) {
+        "something else".into()
+    } else {
+        value.to_string()
+    }
 }
 
 fn fits(kind: Kind, value: &Value) -> (bool, &'static str) {
@@ -221,9 +225,7 @@ fn choose_set(cmdlet: &Cmdlet, bound: &Map<String, Value>) -> Result<String, Bin
     let all: Vec<&str> = if names.is_empty() { vec![""] } else { names.into_iter().collect() };
     let fitting: Vec<&str> = all
         .into_iter()
-        .filter(|set| {
-            cmdlet.parameter.iter().filter(|p| bound.contains_key(&p.name)).all(|p| in_set(p, set))
-        })
+        .filter(|set| cmdlet.parameter.iter().filter(|p| bound.contains_key(&p.name)).all(|p| in_set(p, set)))
         .collect();
     if fitting.is_empty() {
         let names: Vec<String> = bound.keys().map(|n| format!("-{n}")).collect();

@@ -73,9 +73,8 @@ pub fn built(request: &Request, variables: &Variables<'_>) -> Built {
             Some(value) => query.push((field.name.clone(), plain(&value))),
         }
     }
-    let body = (!request.body.is_empty()).then(|| {
-        request.body.iter().filter_map(|f| value_of(f, variables).map(|v| (f.name.clone(), v))).collect()
-    });
+    let body = (!request.body.is_empty())
+        .then(|| request.body.iter().filter_map(|f| value_of(f, variables).map(|v| (f.name.clone(), v))).collect());
     Built { path: variables.path(&request.path), query, body }
 }
 
@@ -126,21 +125,29 @@ mod tests {
 
     #[test]
     fn a_body_holds_only_what_was_given() {
-        let put = built_of("Set-JIMRunProfile", json!({"ConnectedSystemId": 3, "RunProfileId": 12, "FilePath": "", "PageSize": 5}));
+        let put = built_of(
+            "Set-JIMRunProfile",
+            json!({"ConnectedSystemId": 3, "RunProfileId": 12, "FilePath": "", "PageSize": 5}),
+        );
         assert_eq!(put.path, "/api/v1/synchronisation/connected-systems/3/run-profiles/12");
         assert_eq!(Value::Object(put.body.unwrap()), json!({"pageSize": 5, "filePath": ""}));
     }
 
     #[test]
     fn a_body_holds_defaults_and_truthy_fields() {
-        let post = built_of("New-JIMRunProfile", json!({"ConnectedSystemId": 3, "Name": "x", "RunType": "Export", "FilePath": ""}));
+        let post = built_of(
+            "New-JIMRunProfile",
+            json!({"ConnectedSystemId": 3, "Name": "x", "RunType": "Export", "FilePath": ""}),
+        );
         assert_eq!(Value::Object(post.body.unwrap()), json!({"name": "x", "runType": "Export", "pageSize": 100}));
     }
 
     #[test]
     fn path_variables_are_one_segment() {
         let row = crate::catalog::find("Get-JIMRunProfile").unwrap();
-        let arguments = Arguments::bind(&row.cmdlet, None, json!({"ConnectedSystemName": "x"}).as_object().unwrap().clone()).unwrap();
+        let arguments =
+            Arguments::bind(&row.cmdlet, None, json!({"ConnectedSystemName": "x"}).as_object().unwrap().clone())
+                .unwrap();
         let mut variables = Variables::new(&arguments);
         variables.set("ConnectedSystemId", json!("a/b ?-_."));
         assert_eq!(variables.path("/x/{ConnectedSystemId}/y"), "/x/a%2Fb%20%3F-_./y");

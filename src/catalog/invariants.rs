@@ -17,9 +17,32 @@ pub struct Area {
 
 /// PowerShell's approved verbs that the two products use (`Get-Verb`).
 const VERBS: &[&str] = &[
-    "Add", "Approve", "Clear", "Compare", "Connect", "Copy", "Disable", "Disconnect", "Enable", "Export", "Get",
-    "Import", "Invoke", "Move", "New", "Remove", "Rename", "Reset", "Search", "Set", "Start", "Stop", "Switch", "Sync",
-    "Test", "Watch",
+    "Add",
+    "Approve",
+    "Clear",
+    "Compare",
+    "Connect",
+    "Copy",
+    "Disable",
+    "Disconnect",
+    "Enable",
+    "Export",
+    "Get",
+    "Import",
+    "Invoke",
+    "Move",
+    "New",
+    "Remove",
+    "Rename",
+    "Reset",
+    "Search",
+    "Set",
+    "Start",
+    "Stop",
+    "Switch",
+    "Sync",
+    "Test",
+    "Watch",
 ];
 
 /// Every fault found, as lines that name the row.
@@ -56,7 +79,9 @@ fn check_cmdlet(cmdlet: &Cmdlet, product: Product, lookups: &Lookups, faults: &m
     if !noun.starts_with(prefix) {
         fault(format!("the noun must start with {prefix}"));
     }
-    for (what, text) in [("synopsis", &cmdlet.synopsis), ("description", &cmdlet.description), ("action", &cmdlet.action)] {
+    for (what, text) in
+        [("synopsis", &cmdlet.synopsis), ("description", &cmdlet.description), ("action", &cmdlet.action)]
+    {
         if text.trim().is_empty() {
             fault(format!("no {what}"));
         }

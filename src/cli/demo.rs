@@ -19,13 +19,17 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> ExitCode {
-    let Some(pwsh) = find_powershell() else { return fail(&format!("PowerShell was not found. {HOW_TO_GET_POWERSHELL}")) };
+    let Some(pwsh) = find_powershell() else {
+        return fail(&format!("PowerShell was not found. {HOW_TO_GET_POWERSHELL}"));
+    };
     let folder = match tempfile::tempdir() {
         Ok(folder) => folder,
         Err(error) => return fail(&format!("no temporary folder: {error}")),
     };
     // The module as this program would generate it: the demo needs no checkout.
-    if let Err(error) = powershell::write(folder.path()).and_then(|()| std::fs::write(folder.path().join("demo.ps1"), SCRIPT)) {
+    if let Err(error) =
+        powershell::write(folder.path()).and_then(|()| std::fs::write(folder.path().join("demo.ps1"), SCRIPT))
+    {
         return fail(&format!("the demo can't be written: {error}"));
     }
     let (ready, address) = tokio::sync::oneshot::channel();

@@ -43,7 +43,11 @@ pub async fn run(options: Options) -> io::Result<()> {
         }
         (None, _) => say("keyring      ok")?,
     }
-    let set = if credentials.environment.is_empty() { "none of ours is set".into() } else { credentials.environment.join(", ") };
+    let set = if credentials.environment.is_empty() {
+        "none of ours is set".into()
+    } else {
+        credentials.environment.join(", ")
+    };
     say(&format!("environment  {set}"))?;
     for connection in &credentials.connections {
         say(&format!("remembered   {} ({:?})", connection.url, connection.source))?;

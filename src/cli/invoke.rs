@@ -93,18 +93,12 @@ fn read_arguments(text: &str) -> Result<Map<String, Value>, String> {
         text
     };
     // serde's text could quote a secret.
-    serde_json::from_str(text).map_err(|e| format!("the arguments are no JSON object (line {}, column {})", e.line(), e.column()))
+    serde_json::from_str(text)
+        .map_err(|e| format!("the arguments are no JSON object (line {}, column {})", e.line(), e.column()))
 }
 
 fn call(cmdlet: &str, arguments: Map<String, Value>, preferences: Preferences) -> Call {
-    Call {
-        id: 1,
-        cmdlet: cmdlet.to_owned(),
-        set: None,
-        arguments,
-        preferences,
-        environment: environment(),
-    }
+    Call { id: 1, cmdlet: cmdlet.to_owned(), set: None, arguments, preferences, environment: environment() }
 }
 
 /// What cmdlets may see of this process's environment.

@@ -25,8 +25,11 @@ const MOST: &str = "100";
 /// Lists by the path they come from.
 #[derive(Default)]
 pub struct Cache {
-    lists: RefCell<HashMap<String, (Instant, Rc<Vec<Named>>)>>,
+    lists: RefCell<HashMap<String, Kept>>,
 }
+
+/// A list and when it was read.
+type Kept = (Instant, Rc<Vec<Named>>);
 
 /// An entity with its id.
 struct Named {

@@ -61,7 +61,9 @@ async fn change(
     }
     let passes = context.arguments.flag("PassThru");
     let before = match &cmdlet.current {
-        Some(current) if needs_current(context, current, passes) => read_current(context, connected, current, variables).await?,
+        Some(current) if needs_current(context, current, passes) => {
+            read_current(context, connected, current, variables).await?
+        }
         _ => None,
     };
     let secrets = secret_fields(cmdlet, template);
@@ -120,9 +122,11 @@ fn request_of(template: &row::Request, built: Built) -> Request {
     // No subject: the action stands before every message about this request.
     let mut request = Request::new(method(template.method), built.path);
     request.query = built.query;
-    request.body = built.body.map(|body| Value::Object(body).to_string().into_bytes());
     request.anonymous = template.anonymous;
-    request
+    match built.body {
+        Some(body) => request.with_body(Value::Object(body).to_string()),
+        None => request,
+    }
 }
 
 fn method(method: row::Method) -> Method {
@@ -137,7 +141,8 @@ fn method(method: row::Method) -> Method {
 
 /// Whether the entity must be read first: for a question, for the output, or to be sure it is there.
 fn needs_current(context: &Context<'_>, current: &Current, passes: bool) -> bool {
-    let input_stands_for_it = current.input && context.row.cmdlet.parameter.iter().any(|p| !p.provides.is_empty() && context.arguments.is_bound(&p.name));
+    let input_stands_for_it = current.input
+        && context.row.cmdlet.parameter.iter().any(|p| !p.provides.is_empty() && context.arguments.is_bound(&p.name));
     let wanted = context.output.preferences.ask
         || current.must_exist
         || (passes && context.row.cmdlet.emit == Emit::PassThruBefore);
@@ -188,7 +193,8 @@ fn question(
     let cmdlet = &context.row.cmdlet;
     let mut what = sentence(&context.action(variables));
     let name_property = cmdlet.current.as_ref().map_or("name", |c| c.name.as_str());
-    let name = before.and_then(|b| shape::text_property(b, name_property)).or_else(|| input_name(context, name_property));
+    let name =
+        before.and_then(|b| shape::text_property(b, name_property)).or_else(|| input_name(context, name_property));
     if let Some(name) = name.filter(|n| !what.contains(n.as_str())) {
         what.push_str(&format!(" ('{name}')"));
     }
@@ -199,7 +205,8 @@ fn question(
             lines.push(format!("  {label}: (secret)"));
             continue;
         }
-        let now = before.and_then(|b| shape::property(b, field)).and_then(|v| serde_json::from_str::<Value>(v.get()).ok());
+        let now =
+            before.and_then(|b| shape::property(b, field)).and_then(|v| serde_json::from_str::<Value>(v.get()).ok());
         lines.push(match now {
             Some(now) if now == *value => format!("  {label}: {} (unchanged)", shown(value)),
             Some(now) => format!("  {label}: {} -> {}", shown(&now), shown(value)),
@@ -237,7 +244,14 @@ pub async fn send(context: &Context<'_>, connected: &Connected, request: &Reques
         let names: Vec<&str> = request.query.iter().map(|(name, _)| name.as_str()).collect();
         let sent = request.body.as_ref().map_or(0, Vec::len);
         let took = started.elapsed().as_millis();
-        output.debug(&format!("{} {} (query: {}; {sent} bytes) answered {answer} in {took} ms", request.method, request.path, names.join(", "))).await;
+        output
+            .debug(&format!(
+                "{} {} (query: {}; {sent} bytes) answered {answer} in {took} ms",
+                request.method,
+                request.path,
+                names.join(", ")
+            ))
+            .await;
     }
     outcome
 }
@@ -254,7 +268,9 @@ pub fn worded(context: &Context<'_>, failure: Failure, variables: &Variables<'_>
         let own = error.status().and_then(|s| context.row.cmdlet.failure.get(&s.to_string()));
         return match own {
             Some(text) => Failure::Worded { text: format!("{} {error}", variables.sentence(text)), error },
-            None => Failure::Api { action: context.action(variables), target: Some(subject(context, variables)), error },
+            None => {
+                Failure::Api { action: context.action(variables), target: Some(subject(context, variables)), error }
+            }
         };
     }
     acted(failure, "", "")
@@ -268,7 +284,12 @@ fn added<'a>(cmdlet: &'a Cmdlet, variables: &Variables<'_>) -> Vec<shape::Added<
         .collect()
 }
 
-async fn emit_answer(context: &Context<'_>, template: &row::Request, answer: &Response, variables: &Variables<'_>) -> Result<(), Failure> {
+async fn emit_answer(
+    context: &Context<'_>,
+    template: &row::Request,
+    answer: &Response,
+    variables: &Variables<'_>,
+) -> Result<(), Failure> {
     if answer.is_empty() {
         if template.method != row::Method::Get || answer.status == 204 {
             return Ok(());
@@ -278,7 +299,8 @@ async fn emit_answer(context: &Context<'_>, template: &row::Request, answer: &Re
             return Ok(());
         }
     }
-    let value: &RawValue = answer.json().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
+    let value: &RawValue =
+        answer.json().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
     let items = match value.get().as_bytes().first() {
         Some(b'[') => serde_json::from_str(value.get()).unwrap_or_else(|_| vec![value]),
         _ => vec![value],
@@ -294,7 +316,9 @@ async fn emit(context: &Context<'_>, template: &row::Request, items: Vec<&RawVal
     let values: Vec<Box<RawValue>> = items
         .into_iter()
         .filter(|item| {
-            like.is_none_or(|(filter, pattern)| is_like(&shape::text_property(item, &filter.property).unwrap_or_default(), pattern))
+            like.is_none_or(|(filter, pattern)| {
+                is_like(&shape::text_property(item, &filter.property).unwrap_or_default(), pattern)
+            })
         })
         .map(|item| if cmdlet.verbatim { shape::verbatim(item) } else { shape::output(item, &added) })
         .collect();
@@ -312,7 +336,8 @@ async fn emit_all(
         Paging::None | Paging::List => {
             let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
             if template.paging == Paging::List {
-                let page = answer.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
+                let page =
+                    answer.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
                 emit(context, template, page.items, variables).await;
                 return Ok(());
             }
@@ -416,8 +441,12 @@ impl Pages {
             return None;
         }
         if self.at_cap() {
-            return Some(format!("The list was stopped after {MOST_PAGES} pages of {total} objects in all. Use -Force to read them all."));
+            return Some(format!(
+                "The list was stopped after {MOST_PAGES} pages of {total} objects in all. Use -Force to read them all."
+            ));
         }
-        Some(format!("The list ends at the server's retrieval depth of {DEEPEST_ROW} rows ({total} objects in all). Use a filter to see the rest."))
+        Some(format!(
+            "The list ends at the server's retrieval depth of {DEEPEST_ROW} rows ({total} objects in all). Use a filter to see the rest."
+        ))
     }
 }

@@ -36,9 +36,8 @@ async fn find(context: &Context<'_>, variables: &Variables<'_>, lookup: &Lookup,
         for item in page.items {
             let Ok(object) = serde_json::from_str::<shape::Object<'_>>(item.get()) else { continue };
             let get = |wanted: &str| object.0.iter().find(|(k, _)| k == wanted).map(|(_, v)| *v);
-            let same = get(&lookup.name)
-                .and_then(shape::plain_text)
-                .is_some_and(|n| n.to_lowercase() == name.to_lowercase());
+            let same =
+                get(&lookup.name).and_then(shape::plain_text).is_some_and(|n| n.to_lowercase() == name.to_lowercase());
             if same && let Some(id) = get(&lookup.id) {
                 ids.push(serde_json::from_str::<Value>(id.get()).unwrap_or_default());
             }

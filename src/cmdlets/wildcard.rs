@@ -81,9 +81,15 @@ mod tests {
 
     #[test]
     fn like_powershell() {
-        for (text, pattern) in
-            [("HR System", "hr*"), ("abc", "a?c"), ("abc", "[a-c]bc"), ("", "*"), ("a*b", "a`*b"), ("aXbXc", "*x*c"), ("ab[", "ab[")]
-        {
+        for (text, pattern) in [
+            ("HR System", "hr*"),
+            ("abc", "a?c"),
+            ("abc", "[a-c]bc"),
+            ("", "*"),
+            ("a*b", "a`*b"),
+            ("aXbXc", "*x*c"),
+            ("ab[", "ab["),
+        ] {
             assert!(is_like(text, pattern), "{text} like {pattern}");
         }
         for (text, pattern) in [("HR", "H"), ("abc", "a?"), ("dbc", "[a-c]bc"), ("axb", "a`*b"), ("", "?")] {

@@ -34,12 +34,7 @@ pub struct KeyringReport {
 /// Writes and deletes a probe entry, so a locked keyring may ask for its password.
 pub async fn report(store: &Store) -> CredentialReport {
     let keyring = match store.probe().await {
-        Ok(()) => KeyringReport {
-            usable: true,
-            state: "ok",
-            message: None,
-            advice: None,
-        },
+        Ok(()) => KeyringReport { usable: true, state: "ok", message: None, advice: None },
         Err(error) => KeyringReport {
             usable: false,
             state: error.code(),

@@ -28,26 +28,14 @@ pub(super) struct Names {
 impl Names {
     pub fn of(kind: SecretKind, key: &ServerKey) -> Self {
         match kind {
-            SecretKind::ApiKey => Self {
-                kind,
-                service: "jimhost",
-                account: format!("api-key {key}"),
-            },
-            SecretKind::RefreshToken => Self {
-                kind,
-                service: "JIM",
-                account: key.to_string(),
-            },
+            SecretKind::ApiKey => Self { kind, service: "jimhost", account: format!("api-key {key}") },
+            SecretKind::RefreshToken => Self { kind, service: "JIM", account: key.to_string() },
         }
     }
 
     /// Written and deleted again to learn whether the keyring takes entries at all.
     pub fn probe() -> Self {
-        Self {
-            kind: SecretKind::ApiKey,
-            service: "jimhost",
-            account: "probe".to_owned(),
-        }
+        Self { kind: SecretKind::ApiKey, service: "jimhost", account: "probe".to_owned() }
     }
 }
 
@@ -85,19 +73,12 @@ pub(super) fn delete(names: &Names) -> Result<bool, StoreError> {
 
 /// The library opens the platform's store once per process and remembers a failure.
 fn ready() -> Result<(), StoreError> {
-    keyring::Entry::store_status()
-        .as_ref()
-        .copied()
-        .map_err(StoreError::from_keyring)
+    keyring::Entry::store_status().as_ref().copied().map_err(StoreError::from_keyring)
 }
 
 /// UTF-8, except refresh tokens on Windows: other JIM clients read those as UTF-16. One that only
 /// fits as UTF-8 is kept so, since a token nobody else can read is better than none.
-fn encode(
-    kind: SecretKind,
-    secret: &SecretString,
-    windows: bool,
-) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+fn encode(kind: SecretKind, secret: &SecretString, windows: bool) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let text = secret.expose_secret();
     if !windows {
         return Ok(Zeroizing::new(text.as_bytes().to_vec()));
@@ -112,9 +93,7 @@ fn encode(
         }
     }
     if text.len() > WINDOWS_LIMIT_BYTES {
-        return Err(StoreError::TooLong {
-            limit: WINDOWS_LIMIT_BYTES,
-        });
+        return Err(StoreError::TooLong { limit: WINDOWS_LIMIT_BYTES });
     }
     Ok(Zeroizing::new(text.as_bytes().to_vec()))
 }
@@ -123,12 +102,8 @@ fn encode(
 fn decode(bytes: Vec<u8>) -> Result<SecretString, StoreError> {
     let bytes = Zeroizing::new(bytes);
     if bytes.len().is_multiple_of(2) && bytes.contains(&0) {
-        let units: Zeroizing<Vec<u16>> = Zeroizing::new(
-            bytes
-                .chunks_exact(2)
-                .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-                .collect(),
-        );
+        let units: Zeroizing<Vec<u16>> =
+            Zeroizing::new(bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect());
         let text = String::from_utf16(&units).map_err(|_| StoreError::not_text())?;
         return Ok(SecretString::from(text));
     }
@@ -171,11 +146,8 @@ mod platform {
             SecretKind::RefreshToken => format!("JIM refresh token for {}", names.account),
             SecretKind::ApiKey => format!("jimhost {}", names.account),
         };
-        let entry = Entry::new_with_modifiers(
-            names.service,
-            &names.account,
-            &HashMap::from([("label", label.as_str())]),
-        )?;
+        let entry =
+            Entry::new_with_modifiers(names.service, &names.account, &HashMap::from([("label", label.as_str())]))?;
         entry.set_secret(bytes)?;
         if names.kind == SecretKind::RefreshToken {
             entry.update_attributes(&HashMap::from([("url", names.account.as_str())]))?;
@@ -201,9 +173,7 @@ mod platform {
     }
 
     pub fn find(names: &Names) -> Result<Vec<Entry>, StoreError> {
-        entry(names)
-            .map(|entry| vec![entry])
-            .map_err(|error| StoreError::from_keyring(&error))
+        entry(names).map(|entry| vec![entry]).map_err(|error| StoreError::from_keyring(&error))
     }
 
     pub fn write(names: &Names, bytes: &[u8]) -> Result<(), Error> {

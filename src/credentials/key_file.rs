@@ -21,18 +21,14 @@ pub struct KeyFileError {
 
 impl KeyFileError {
     fn new(path: &Path, what: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            what: what.into(),
-        }
+        Self { path: path.to_owned(), what: what.into() }
     }
 }
 
 /// Reads the key, without line ends after it. The warning tells of a file that others may read.
 pub fn read(path: &Path) -> Result<(SecretString, Option<String>), KeyFileError> {
     let refuse = |what: &str| KeyFileError::new(path, what);
-    let failed =
-        |error: std::io::Error| KeyFileError::new(path, format!("cannot be read: {error}"));
+    let failed = |error: std::io::Error| KeyFileError::new(path, format!("cannot be read: {error}"));
 
     // Windows would call a directory "access denied", which misleads.
     if fs::metadata(path).map_err(failed)?.is_dir() {
@@ -41,18 +37,13 @@ pub fn read(path: &Path) -> Result<(SecretString, Option<String>), KeyFileError>
     let file = File::open(path).map_err(failed)?;
     let warning = readable_by_others(path, &file);
     let mut bytes = Zeroizing::new(Vec::new());
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LARGEST {
         return Err(refuse("is larger than 64 KiB, which no API key is"));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| {
-        refuse("is not UTF-8 text; save it as UTF-8 (Set-Content -Encoding utf8NoBOM)")
-    })?;
-    let key = text
-        .trim_start_matches('\u{feff}')
-        .trim_end_matches(['\r', '\n']);
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| refuse("is not UTF-8 text; save it as UTF-8 (Set-Content -Encoding utf8NoBOM)"))?;
+    let key = text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
     if key.trim().is_empty() {
         return Err(refuse("is empty"));
     }
@@ -83,8 +74,7 @@ fn readable_by_others(_path: &Path, _file: &File) -> Option<String> {
 /// Writes the key and a line end, replacing the file whole. Mode 0600 from the first byte on Unix;
 /// on Windows the directory's inherited access rules hold.
 pub fn write(path: &Path, key: &SecretString) -> Result<(), KeyFileError> {
-    let failed =
-        |error: std::io::Error| KeyFileError::new(path, format!("cannot be written: {error}"));
+    let failed = |error: std::io::Error| KeyFileError::new(path, format!("cannot be written: {error}"));
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -92,10 +82,7 @@ pub fn write(path: &Path, key: &SecretString) -> Result<(), KeyFileError> {
     if !directory.is_dir() {
         return Err(KeyFileError::new(
             path,
-            format!(
-                "cannot be written: the directory '{}' does not exist; create it first",
-                directory.display()
-            ),
+            format!("cannot be written: the directory '{}' does not exist; create it first", directory.display()),
         ));
     }
     let mut line = format!("{}\n", key.expose_secret());
@@ -106,9 +93,7 @@ pub fn write(path: &Path, key: &SecretString) -> Result<(), KeyFileError> {
 
 /// Also used for the list of connections: the old file or the new one, never half of one.
 pub(super) fn replace(directory: &Path, path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".jimhost-")
-        .tempfile_in(directory)?;
+    let mut file = tempfile::Builder::new().prefix(".jimhost-").tempfile_in(directory)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
@@ -164,11 +149,9 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused_without_showing_it() {
-        for (content, word) in [
-            (&b"\r\n"[..], "empty"),
-            (&b"secret\xff"[..], "UTF-8"),
-            (&vec![b'x'; 65 * 1024][..], "64 KiB"),
-        ] {
+        for (content, word) in
+            [(&b"\r\n"[..], "empty"), (&b"secret\xff"[..], "UTF-8"), (&vec![b'x'; 65 * 1024][..], "64 KiB")]
+        {
             let (_directory, path) = with(content);
             let error = read(&path).unwrap_err();
             assert!(error.what.contains(word), "{error}");
@@ -176,12 +159,7 @@ mod tests {
             assert!(!format!("{error:?}").contains("secret"));
         }
         let (directory, path) = with(b"k");
-        assert!(
-            read(directory.path())
-                .unwrap_err()
-                .what
-                .contains("directory")
-        );
+        assert!(read(directory.path()).unwrap_err().what.contains("directory"));
         let below = path.with_file_name("none").join("key");
         assert!(read(&below).is_err());
         let error = write(&below, &SecretString::from("k")).unwrap_err();

@@ -69,18 +69,12 @@ impl Remembered {
     }
 
     fn load_from(path: PathBuf) -> (Self, Option<String>) {
-        let empty = |path| Self {
-            path: Some(path),
-            connections: Vec::new(),
-        };
+        let empty = |path| Self { path: Some(path), connections: Vec::new() };
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return (empty(path), None),
             Err(error) => {
-                let warning = format!(
-                    "The remembered connections in '{}' cannot be read: {error}.",
-                    path.display()
-                );
+                let warning = format!("The remembered connections in '{}' cannot be read: {error}.", path.display());
                 return (empty(path), Some(warning));
             }
         };
@@ -109,9 +103,7 @@ impl Remembered {
     /// By server: scheme, host and port.
     pub fn find(&self, url: &Url) -> Option<&Connection> {
         let key = ServerKey::of(url);
-        self.connections
-            .iter()
-            .find(|connection| ServerKey::of(&connection.url) == key)
+        self.connections.iter().find(|connection| ServerKey::of(&connection.url) == key)
     }
 
     /// Replaces what was remembered for the same server. A password in the address is dropped.
@@ -125,8 +117,7 @@ impl Remembered {
     pub fn forget(&mut self, url: &Url) -> bool {
         let key = ServerKey::of(url);
         let before = self.connections.len();
-        self.connections
-            .retain(|connection| ServerKey::of(&connection.url) != key);
+        self.connections.retain(|connection| ServerKey::of(&connection.url) != key);
         self.connections.len() != before
     }
 
@@ -136,18 +127,12 @@ impl Remembered {
 
     /// Replaces the file whole; its directory is made when it is missing.
     pub fn save(&self) -> std::io::Result<()> {
-        let Some((path, directory)) = self.path.as_deref().and_then(|p| Some((p, p.parent()?)))
-        else {
-            return Err(std::io::Error::new(
-                ErrorKind::NotFound,
-                "this account has no configuration directory",
-            ));
+        let Some((path, directory)) = self.path.as_deref().and_then(|p| Some((p, p.parent()?))) else {
+            return Err(std::io::Error::new(ErrorKind::NotFound, "this account has no configuration directory"));
         };
         fs::create_dir_all(directory)?;
-        let mut text = serde_json::to_vec_pretty(&Document {
-            version: VERSION,
-            connections: self.connections.clone(),
-        })?;
+        let mut text =
+            serde_json::to_vec_pretty(&Document { version: VERSION, connections: self.connections.clone() })?;
         text.push(b'\n');
         key_file::replace(directory, path, &text)
     }
@@ -157,9 +142,7 @@ fn path() -> Option<PathBuf> {
     let directory = std::env::var_os(CONFIG_DIRECTORY_VARIABLE)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
-        .or_else(|| {
-            directories::ProjectDirs::from("", "", "jimhost").map(|d| d.config_dir().to_owned())
-        })?;
+        .or_else(|| directories::ProjectDirs::from("", "", "jimhost").map(|d| d.config_dir().to_owned()))?;
     Some(directory.join(FILE))
 }
 

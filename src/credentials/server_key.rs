@@ -48,10 +48,7 @@ mod tests {
 
     #[test]
     fn the_port_is_explicit_and_the_path_dropped() {
-        assert_eq!(
-            key("HTTPS://Jim.Example.COM/base/?a=b"),
-            "https://jim.example.com:443"
-        );
+        assert_eq!(key("HTTPS://Jim.Example.COM/base/?a=b"), "https://jim.example.com:443");
         assert_eq!(key("http://jim"), "http://jim:80");
         assert_eq!(key("https://jim:5203/x"), "https://jim:5203");
         assert_eq!(key("https://user@[::1]:8443"), "https://[::1]:8443");

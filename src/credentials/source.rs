@@ -86,14 +86,10 @@ impl Environment {
 
     /// Names of the variables that are set; never a value.
     pub fn names_set(&self) -> Vec<&'static str> {
-        [
-            (URL, self.url.is_some()),
-            (API_KEY, self.api_key.is_some()),
-            (API_KEY_FILE, self.api_key_file.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(name, set)| set.then_some(name))
-        .collect()
+        [(URL, self.url.is_some()), (API_KEY, self.api_key.is_some()), (API_KEY_FILE, self.api_key_file.is_some())]
+            .into_iter()
+            .filter_map(|(name, set)| set.then_some(name))
+            .collect()
     }
 
     /// `Err` tells why the variables are not for this server: a key must not go to another one.
@@ -103,10 +99,7 @@ impl Environment {
         };
         match Url::parse(named.trim()) {
             Ok(other) if ServerKey::of(&other) == ServerKey::of(url) => Ok(()),
-            Ok(other) => Err(format!(
-                "not used, because {URL} names another server ({})",
-                ServerKey::of(&other)
-            )),
+            Ok(other) => Err(format!("not used, because {URL} names another server ({})", ServerKey::of(&other))),
             Err(_) => Err(format!("not used, because {URL} is not a valid address")),
         }
     }
@@ -145,11 +138,7 @@ impl std::error::Error for NotFound {}
 
 impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "No API key was found for {} under the account '{}'. Looked at:",
-            self.url, self.account
-        )?;
+        writeln!(f, "No API key was found for {} under the account '{}'. Looked at:", self.url, self.account)?;
         for Tried { source, outcome } in &self.tried {
             writeln!(f, "  - {source}: {outcome}")?;
         }
@@ -173,14 +162,8 @@ pub async fn find_key(
     key_file: Option<&Path>,
 ) -> Result<Found, NotFound> {
     let mut search = Search::default();
-    let found = search
-        .run(store, remembered, environment, url, key_file)
-        .await;
-    found.ok_or_else(|| NotFound {
-        url: without_secrets(url).to_string(),
-        account: account(),
-        tried: search.tried,
-    })
+    let found = search.run(store, remembered, environment, url, key_file).await;
+    found.ok_or_else(|| NotFound { url: without_secrets(url).to_string(), account: account(), tried: search.tried })
 }
 
 #[derive(Default)]
@@ -203,11 +186,7 @@ impl Search {
         if let Err(why) = environment.meant_for(url) {
             self.note(format!("{API_KEY} and {API_KEY_FILE}"), why);
         } else if let Some(key) = &environment.api_key {
-            return Some(Found {
-                key: key.clone(),
-                source: Source::EnvironmentVariable,
-                warning: None,
-            });
+            return Some(Found { key: key.clone(), source: Source::EnvironmentVariable, warning: None });
         } else {
             self.note(Source::EnvironmentVariable, "not set");
             if let Some(path) = &environment.api_key_file {
@@ -216,11 +195,7 @@ impl Search {
             self.note(format!("environment variable {API_KEY_FILE}"), "not set");
         }
         if let Some(key) = self.keyring(store, url).await {
-            return Some(Found {
-                key,
-                source: Source::Keyring,
-                warning: None,
-            });
+            return Some(Found { key, source: Source::Keyring, warning: None });
         }
         let kept = remembered.find(url).filter(|c| c.source == KeptIn::File);
         match kept.and_then(|connection| connection.key_file.as_deref()) {
@@ -233,19 +208,12 @@ impl Search {
     }
 
     fn note(&mut self, source: impl fmt::Display, outcome: impl Into<String>) {
-        self.tried.push(Tried {
-            source: source.to_string(),
-            outcome: outcome.into(),
-        });
+        self.tried.push(Tried { source: source.to_string(), outcome: outcome.into() });
     }
 
     fn file(&mut self, source: Source, path: &Path) -> Option<Found> {
         match key_file::read(path) {
-            Ok((key, warning)) => Some(Found {
-                key,
-                source,
-                warning,
-            }),
+            Ok((key, warning)) => Some(Found { key, source, warning }),
             Err(error) => {
                 self.note(source, error.what);
                 None

@@ -42,9 +42,7 @@ struct Call {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store")
-            .field("limit", &self.limit)
-            .finish_non_exhaustive()
+        f.debug_struct("Store").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
@@ -61,10 +59,7 @@ impl Store {
 
     /// `limit` holds for each request by itself.
     pub fn with_limit(limit: Duration) -> Self {
-        Self {
-            worker: Arc::default(),
-            limit,
-        }
+        Self { worker: Arc::default(), limit }
     }
 
     /// Writes an entry and deletes it again: to be asked before a login, so that a token is not
@@ -84,12 +79,7 @@ impl Store {
     }
 
     /// After `TimedOut` the entry may still be written, should the prompt be answered later.
-    pub async fn set(
-        &self,
-        kind: SecretKind,
-        key: &ServerKey,
-        secret: &SecretString,
-    ) -> Answer<()> {
+    pub async fn set(&self, kind: SecretKind, key: &ServerKey, secret: &SecretString) -> Answer<()> {
         let (names, secret) = (Names::of(kind, key), secret.clone());
         self.ask(move || entries::set(&names, &secret)).await
     }
@@ -105,9 +95,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce() -> Answer<T> + Send + 'static,
     {
-        let timed_out = StoreError::TimedOut {
-            seconds: self.limit.as_secs(),
-        };
+        let timed_out = StoreError::TimedOut { seconds: self.limit.as_secs() };
         // Waiting again behind a call that already hangs would only add up.
         if self.worker.hangs(self.limit) {
             return Err(timed_out);
@@ -137,10 +125,7 @@ struct UnderWay<'a>(&'a Mutex<Option<Call>>);
 
 impl<'a> UnderWay<'a> {
     fn begin(call: &'a Mutex<Option<Call>>) -> Self {
-        *lock(call) = Some(Call {
-            begun: Instant::now(),
-            timed_out: false,
-        });
+        *lock(call) = Some(Call { begun: Instant::now(), timed_out: false });
         Self(call)
     }
 }
@@ -154,9 +139,7 @@ impl Drop for UnderWay<'_> {
 impl Worker {
     /// By time as well: whoever began the call may have been cancelled before the limit.
     fn hangs(&self, limit: Duration) -> bool {
-        lock(&self.call)
-            .as_ref()
-            .is_some_and(|call| call.timed_out || call.begun.elapsed() >= limit)
+        lock(&self.call).as_ref().is_some_and(|call| call.timed_out || call.begun.elapsed() >= limit)
     }
 
     fn send(&self, job: Job) -> Answer<()> {
@@ -259,12 +242,7 @@ mod tests {
 /// an unlocked gnome-keyring. Set it to an error's code instead to state what must go wrong.
 #[cfg(all(test, target_os = "linux"))]
 mod secret_service {
-    #![allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::print_stdout
-    )]
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
     use super::*;
     use secrecy::ExposeSecret;
     use std::io::Write;
@@ -300,10 +278,7 @@ mod secret_service {
             store.delete(kind, &key).await.unwrap();
             assert_eq!(text(&store, kind, &key).await, None);
             for value in ["first", "second, longer ü"] {
-                store
-                    .set(kind, &key, &SecretString::from(value))
-                    .await
-                    .unwrap();
+                store.set(kind, &key, &SecretString::from(value)).await.unwrap();
                 assert_eq!(text(&store, kind, &key).await.as_deref(), Some(value));
             }
             assert!(store.delete(kind, &key).await.unwrap());
@@ -335,36 +310,21 @@ mod secret_service {
         let kind = SecretKind::RefreshToken;
         for host in ["theirs-first", "ours-first"] {
             let key = key(host);
-            let names = ["service", "JIM", "url", key.as_str()];
+            let names = ["service", "JIM", "url", &key.to_string()];
             let keep = ["store", "--label", "test"];
             store.delete(kind, &key).await.unwrap();
             if host == "theirs-first" {
                 secret_tool(&[&keep[..], &names[..]].concat(), "theirs");
                 assert_eq!(text(&store, kind, &key).await.as_deref(), Some("theirs"));
             }
-            store
-                .set(kind, &key, &SecretString::from("ours"))
-                .await
-                .unwrap();
+            store.set(kind, &key, &SecretString::from("ours")).await.unwrap();
             assert_eq!(secret_tool(&[&["lookup"], &names[..]].concat(), ""), "ours");
 
             secret_tool(&[&keep[..], &names[..]].concat(), "theirs again");
-            assert_eq!(
-                text(&store, kind, &key).await.as_deref(),
-                Some("theirs again")
-            );
-            store
-                .set(kind, &key, &SecretString::from("ours again"))
-                .await
-                .unwrap();
-            assert_eq!(
-                secret_tool(&[&["lookup"], &names[..]].concat(), ""),
-                "ours again"
-            );
-            assert_eq!(
-                text(&store, kind, &key).await.as_deref(),
-                Some("ours again")
-            );
+            assert_eq!(text(&store, kind, &key).await.as_deref(), Some("theirs again"));
+            store.set(kind, &key, &SecretString::from("ours again")).await.unwrap();
+            assert_eq!(secret_tool(&[&["lookup"], &names[..]].concat(), ""), "ours again");
+            assert_eq!(text(&store, kind, &key).await.as_deref(), Some("ours again"));
 
             assert!(store.delete(kind, &key).await.unwrap());
             assert_eq!(secret_tool(&[&["lookup"], &names[..]].concat(), ""), "");
@@ -382,11 +342,7 @@ mod secret_service {
         assert!(begun.elapsed() < LIMIT + Duration::from_secs(1));
         let read = store.get(SecretKind::ApiKey, &key("kept")).await;
         println!("reading: {:?}", read.map(|found| found.is_some()));
-        println!(
-            "{error:?} after {:?}: {error} {}",
-            begun.elapsed(),
-            error.advice()
-        );
+        println!("{error:?} after {:?}: {error} {}", begun.elapsed(), error.advice());
         assert_eq!(error.code(), code);
         // The second request did not wait for the limit once more.
         assert!(begun.elapsed() < LIMIT + Duration::from_secs(2));

@@ -19,9 +19,7 @@ pub enum StoreError {
     Locked,
     #[error("The keyring service runs, but it has no keyring to keep entries in.")]
     NoCollection,
-    #[error(
-        "Windows gives this logon no credential store (error 1312: a specified logon session does not exist)."
-    )]
+    #[error("Windows gives this logon no credential store (error 1312: a specified logon session does not exist).")]
     NoLogonSession,
     #[error("The secret is longer than the {limit} bytes the keyring holds in one entry.")]
     TooLong { limit: usize },
@@ -52,9 +50,7 @@ impl StoreError {
                 "Sign in on the desktop, or start a D-Bus session with a Secret Service \
                  (gnome-keyring, KWallet, KeePassXC), then open a new PowerShell."
             }
-            Self::NoService => {
-                "Sign in on the desktop as this account, then open a new PowerShell."
-            }
+            Self::NoService => "Sign in on the desktop as this account, then open a new PowerShell.",
             Self::Locked if cfg!(target_os = "macos") => {
                 "Unlock it with: security unlock-keychain, or sign in on the desktop and allow the request."
             }
@@ -62,9 +58,7 @@ impl StoreError {
                 "Unlock it: sign in on the desktop and answer its request, or pipe the \
                  keyring's password to: gnome-keyring-daemon --unlock."
             }
-            Self::NoCollection if cfg!(target_os = "macos") => {
-                "Create a default keychain in Keychain Access."
-            }
+            Self::NoCollection if cfg!(target_os = "macos") => "Create a default keychain in Keychain Access.",
             Self::NoCollection => {
                 "Create a default keyring: sign in on the desktop once, or create one in \
                  'Passwords and Keys' (seahorse) and make it the default."
@@ -73,9 +67,7 @@ impl StoreError {
                 "Network logons (SSH, WinRM) have none. Sign in on the desktop, or run as a \
                  scheduled task with a stored password."
             }
-            Self::TooLong { .. } => {
-                "Use a shorter key, or keep this one in a file that only your account can read."
-            }
+            Self::TooLong { .. } => "Use a shorter key, or keep this one in a file that only your account can read.",
             Self::TimedOut { .. } => {
                 "It may be waiting for its password in a window that nobody sees. Answer it, \
                  or unlock the keyring first, then try again."
@@ -93,9 +85,7 @@ impl StoreError {
                 Self::from_words(&cause.to_string(), &format!("{cause:?}"))
             }
             Keyring::NoDefaultStore => Self::NoService,
-            Keyring::TooLong(what, limit) if what == "secret" => Self::TooLong {
-                limit: *limit as usize,
-            },
+            Keyring::TooLong(what, limit) if what == "secret" => Self::TooLong { limit: *limit as usize },
             // These carry the entry's bytes; their own Display is not ours to trust.
             Keyring::BadEncoding(_) | Keyring::BadDataFormat(..) => Self::not_text(),
             other => Self::Platform(other.to_string()),
@@ -162,11 +152,7 @@ mod tests {
     fn every_advice_names_the_complete_alternatives() {
         for error in all() {
             for way in ["JIM_API_KEY", "JIM_API_KEY_FILE", "-KeyFile PATH"] {
-                assert!(
-                    error.advice().contains(way),
-                    "{error:?}: {}",
-                    error.advice()
-                );
+                assert!(error.advice().contains(way), "{error:?}: {}", error.advice());
             }
         }
     }
@@ -180,34 +166,18 @@ mod tests {
     #[test]
     fn the_platforms_words_are_recognised() {
         let of = |text: &str| {
-            StoreError::from_keyring(&Keyring::PlatformFailure(Box::new(std::io::Error::other(
-                text.to_owned(),
-            ))))
+            StoreError::from_keyring(&Keyring::PlatformFailure(Box::new(std::io::Error::other(text.to_owned()))))
         };
         assert_eq!(of("SS Error: object locked"), StoreError::Locked);
         assert_eq!(of("SS error: prompt dismissed"), StoreError::Locked);
+        assert_eq!(of("SS error: result not returned from SS API"), StoreError::NoCollection);
+        assert_eq!(of("no secret service provider or dbus session found"), StoreError::NoService);
         assert_eq!(
-            of("SS error: result not returned from SS API"),
-            StoreError::NoCollection
-        );
-        assert_eq!(
-            of("no secret service provider or dbus session found"),
+            of("zbus error: Failed to connect to address `unix:path=/run/user/0/bus`: No such file"),
             StoreError::NoService
         );
-        assert_eq!(
-            of(
-                "zbus error: Failed to connect to address `unix:path=/run/user/0/bus`: No such file"
-            ),
-            StoreError::NoService
-        );
-        assert_eq!(
-            of("Windows ERROR_NO_SUCH_LOGON_SESSION"),
-            StoreError::NoLogonSession
-        );
-        assert_eq!(
-            of("disk full"),
-            StoreError::Platform("disk full".to_owned())
-        );
+        assert_eq!(of("Windows ERROR_NO_SUCH_LOGON_SESSION"), StoreError::NoLogonSession);
+        assert_eq!(of("disk full"), StoreError::Platform("disk full".to_owned()));
         assert_eq!(
             StoreError::from_keyring(&Keyring::TooLong("secret".to_owned(), 2560)),
             StoreError::TooLong { limit: 2560 }
@@ -218,9 +188,6 @@ mod tests {
     fn an_entrys_bytes_do_not_reach_the_error() {
         let error = StoreError::from_keyring(&Keyring::BadEncoding(b"hunter2".to_vec()));
         let text = format!("{error} {error:?}");
-        assert!(
-            !text.contains("hunter2") && !text.contains("104, 117"),
-            "{text}"
-        );
+        assert!(!text.contains("hunter2") && !text.contains("104, 117"), "{text}");
     }
 }

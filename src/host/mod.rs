@@ -1,11 +1,11 @@
 //! The session loop of `jimhost serve`: reads calls from stdin, runs them side by side, writes
 //! what they say to stdout, ends with its client.
 //!
-//! stdin and stdout have a plain thread each, because reading a pipe can't be cancelled; everything
-//! else runs on one thread. The reader never waits for the loop, so a client that writes never
+//! Everything runs on one thread. The reader never waits for the loop, so a client that writes never
 //! blocks on a host that writes.
 
 mod output;
+mod stdio;
 
 pub use output::{Controls, Output};
 
@@ -14,84 +14,31 @@ use crate::failure::Failure;
 use crate::protocol::{self, Call, ClientHello, FromHost, HostHello, Message, Preferences, ToHost};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io::{self, BufRead, Write};
+use std::io;
 use std::rc::Rc;
+use stdio::Input;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, LocalSet};
 
 /// Lines waiting for stdout. Small: back-pressure starts here and reaches the server through paging.
 const WAITING_LINES: usize = 64;
-/// A line longer than this is a fault of the client (bytes).
-const LONGEST_LINE: usize = 64 * 1024 * 1024;
-
-enum Input {
-    Message(Box<ToHost>),
-    /// A line that is no message: its fault, for people.
-    Fault(String),
-    /// The client is gone.
-    Closed,
-}
 
 /// Runs until the client closes stdin.
 pub async fn serve() -> io::Result<()> {
     ignore_interrupts();
     let (inputs, messages) = mpsc::unbounded_channel();
     let (lines, written) = mpsc::channel(WAITING_LINES);
-    std::thread::Builder::new().name("stdin".into()).spawn(move || read(io::stdin().lock(), &inputs))?;
-    std::thread::Builder::new().name("stdout".into()).spawn(move || write(io::stdout().lock(), written))?;
-    LocalSet::new().run_until(Host::new(lines).run(messages)).await;
-    Ok(())
+    let served = async move {
+        stdio::attach(inputs, written)?;
+        Host::new(lines).run(messages).await;
+        Ok(())
+    };
+    LocalSet::new().run_until(served).await
 }
 
 /// Ctrl-C goes to the whole process group of a terminal; the client cancels the call it means.
 fn ignore_interrupts() {
     tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
-}
-
-fn read(mut stdin: impl BufRead, inputs: &mpsc::UnboundedSender<Input>) {
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = io::Read::take(&mut stdin, LONGEST_LINE as u64 + 1).read_until(b'\n', &mut line);
-        let input = match read {
-            Ok(0) | Err(_) => Input::Closed,
-            Ok(length) if length > LONGEST_LINE => Input::Fault("a line is longer than 64 MiB".into()),
-            Ok(_) => match parse(&line) {
-                Some(input) => input,
-                None => continue,
-            },
-        };
-        let last = matches!(input, Input::Closed);
-        if inputs.send(input).is_err() || last {
-            return;
-        }
-    }
-}
-
-/// `None` for an empty line. A byte order mark is forgiven: some clients can't help writing one.
-fn parse(line: &[u8]) -> Option<Input> {
-    let text = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
-    if text.is_empty() {
-        return None;
-    }
-    Some(match serde_json::from_slice(text) {
-        Ok(message) => Input::Message(Box::new(message)),
-        // serde's text can quote a value of the line, and the line may hold a key.
-        Err(error) => Input::Fault(format!("line is no message of this protocol (column {})", error.column())),
-    })
-}
-
-fn write(mut stdout: impl Write, mut lines: mpsc::Receiver<Vec<u8>>) {
-    while let Some(mut batch) = lines.blocking_recv() {
-        while batch.len() < 64 * 1024
-            && let Ok(more) = lines.try_recv()
-        {
-            batch.extend_from_slice(&more);
-        }
-        if stdout.write_all(&batch).and_then(|()| stdout.flush()).is_err() {
-            return;
-        }
-    }
 }
 
 struct Running {
@@ -156,11 +103,8 @@ impl Host {
         if hello.protocol == protocol::VERSION {
             self.greeted = true;
         }
-        let mine = HostHello {
-            protocol: protocol::VERSION,
-            version: env!("CARGO_PKG_VERSION"),
-            features: protocol::FEATURES,
-        };
+        let mine =
+            HostHello { protocol: protocol::VERSION, version: env!("CARGO_PKG_VERSION"), features: protocol::FEATURES };
         self.say(0, Message::Hello(mine)).await;
         if !self.greeted {
             let failure = Failure::ProtocolVersion { client: hello.client.clone(), theirs: hello.protocol };
@@ -205,25 +149,5 @@ impl Host {
         let (output, _controls) = Output::new(id, Preferences::default(), self.lines.clone());
         output.failure(&failure).await;
         output.end().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_faulty_line_is_not_quoted() {
-        let Some(Input::Fault(text)) = parse(br#"{"call":{"id":1,"cmdlet":5,"k":"jim_ak_secret"}}"#) else {
-            unreachable!("a number is no cmdlet name")
-        };
-        assert!(!text.contains("secret"), "{text}");
-    }
-
-    #[test]
-    fn byte_order_marks_and_line_ends_are_forgiven() {
-        let line = b"\xEF\xBB\xBF{\"cancel\":{\"id\":3}}\r\n";
-        assert!(matches!(parse(line), Some(Input::Message(m)) if matches!(*m, ToHost::Cancel(ref c) if c.id == 3)));
-        assert!(parse(b"\r\n").is_none());
     }
 }

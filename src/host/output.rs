@@ -4,7 +4,7 @@
 use crate::failure::Failure;
 use crate::protocol::{Confirm, ErrorReport, FromHost, Items, Message, Preferences, Progress};
 use serde_json::value::RawValue;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -30,7 +30,7 @@ pub struct Output {
     pub preferences: Preferences,
     lines: mpsc::Sender<Vec<u8>>,
     credit: std::rc::Rc<Semaphore>,
-    answers: RefCell<mpsc::UnboundedReceiver<bool>>,
+    answers: tokio::sync::Mutex<mpsc::UnboundedReceiver<bool>>,
     last_progress: Cell<Option<Instant>>,
 }
 
@@ -39,8 +39,14 @@ impl Output {
         let credit = std::rc::Rc::new(Semaphore::new(UNREAD_MESSAGES));
         let (sender, receiver) = mpsc::unbounded_channel();
         let controls = Controls { credit: std::rc::Rc::clone(&credit), answers: sender };
-        let output =
-            Self { id, preferences, lines, credit, answers: RefCell::new(receiver), last_progress: Cell::new(None) };
+        let output = Self {
+            id,
+            preferences,
+            lines,
+            credit,
+            answers: tokio::sync::Mutex::new(receiver),
+            last_progress: Cell::new(None),
+        };
         (output, controls)
     }
 
@@ -131,9 +137,7 @@ impl Output {
             return true;
         }
         self.send(Message::Confirm(confirm)).await;
-        // One call confirms one thing at a time; nobody else holds this borrow.
-        let Ok(mut answers) = self.answers.try_borrow_mut() else { return false };
-        answers.recv().await.unwrap_or(false)
+        self.answers.lock().await.recv().await.unwrap_or(false)
     }
 
     pub async fn failure(&self, failure: &Failure) {

@@ -21,20 +21,15 @@ pub fn has_browser() -> bool {
 }
 
 fn start(mut command: Command) -> bool {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     detach(&mut command);
     let Ok(mut child) = command.spawn() else {
         return false;
     };
     // Some openers live as long as the browser; without a wait each would stay behind as a zombie.
-    let reaper = thread::Builder::new()
-        .name("browser".into())
-        .spawn(move || {
-            let _ = child.wait();
-        });
+    let reaper = thread::Builder::new().name("browser".into()).spawn(move || {
+        let _ = child.wait();
+    });
     drop(reaper);
     true
 }
@@ -49,19 +44,14 @@ fn detach(command: &mut Command) {
 fn detach(command: &mut Command) {
     const DETACHED_PROCESS: u32 = 0x0000_0008;
     const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
-    std::os::windows::process::CommandExt::creation_flags(
-        command,
-        DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP,
-    );
+    std::os::windows::process::CommandExt::creation_flags(command, DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP);
 }
 
 #[cfg(windows)]
 fn command(url: &Url) -> Option<Command> {
     // By full path, so that no program of that name in the current folder is taken instead.
     let root = std::env::var_os("SystemRoot")?;
-    let program = std::path::Path::new(&root)
-        .join("System32")
-        .join("rundll32.exe");
+    let program = std::path::Path::new(&root).join("System32").join("rundll32.exe");
     let mut command = Command::new(program);
     command.arg("url.dll,FileProtocolHandler").arg(url.as_str());
     Some(command)
@@ -89,15 +79,8 @@ mod linux {
     use url::Url;
 
     /// The order of the official module.
-    const OPENERS: [&str; 7] = [
-        "xdg-open",
-        "sensible-browser",
-        "x-www-browser",
-        "gnome-open",
-        "firefox",
-        "chromium-browser",
-        "google-chrome",
-    ];
+    const OPENERS: [&str; 7] =
+        ["xdg-open", "sensible-browser", "x-www-browser", "gnome-open", "firefox", "chromium-browser", "google-chrome"];
 
     pub fn command(env: impl Fn(&str) -> Option<OsString>, url: &Url) -> Option<Command> {
         let path = env("PATH")?;
@@ -111,10 +94,7 @@ mod linux {
         std::env::split_paths(path)
             .filter(|folder| folder.is_absolute())
             .map(|folder| folder.join(name))
-            .find(|file| {
-                file.metadata()
-                    .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-            })
+            .find(|file| file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0))
     }
 }
 
@@ -131,7 +111,6 @@ mod tests {
 
     #[cfg(not(any(windows, target_os = "macos")))]
     mod linux {
-        use std::ffi::OsString;
         use std::os::unix::fs::PermissionsExt;
         use std::time::{Duration, Instant};
 
@@ -149,10 +128,7 @@ mod tests {
                 "PATH" => Some(path.clone()),
                 _ => None,
             };
-            super::super::linux::command(
-                env,
-                &Url::parse("https://x.example/?a=1&b=$(id)").unwrap(),
-            )
+            super::super::linux::command(env, &Url::parse("https://x.example/?a=1&b=$(id)").unwrap())
         }
 
         #[test]
@@ -170,28 +146,16 @@ mod tests {
 
             let begin = Instant::now();
             let mut command = chosen(folder.path()).unwrap();
-            assert!(
-                command
-                    .get_program()
-                    .to_str()
-                    .unwrap()
-                    .ends_with("/firefox")
-            );
+            assert!(command.get_program().to_str().unwrap().ends_with("/firefox"));
             command.env("PATH", std::env::var_os("PATH").unwrap());
             assert!(start(command));
             while !seen.exists() {
-                assert!(
-                    begin.elapsed() < Duration::from_secs(4),
-                    "the opener did not run"
-                );
+                assert!(begin.elapsed() < Duration::from_secs(4), "the opener did not run");
                 thread::sleep(Duration::from_millis(10));
             }
             let argument = std::fs::read_to_string(&seen).unwrap();
             assert_eq!(argument, "https://x.example/?a=1&b=$(id)");
-            assert!(
-                begin.elapsed() < Duration::from_secs(4),
-                "the opener was waited for"
-            );
+            assert!(begin.elapsed() < Duration::from_secs(4), "the opener was waited for");
         }
 
         #[test]

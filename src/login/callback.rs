@@ -26,10 +26,7 @@ const LAST_PAGE: Duration = Duration::from_secs(2);
 /// What a good callback (one with the state of this login) brought.
 pub(super) enum Outcome {
     Code(SecretString),
-    Refused {
-        error: String,
-        description: Option<String>,
-    },
+    Refused { error: String, description: Option<String> },
 }
 
 /// The good callback; the browser waits until `reply` says how the login ended.
@@ -47,22 +44,14 @@ pub(super) struct Page {
 
 impl Page {
     pub fn signed_in() -> Self {
-        Self::new(
-            StatusCode::OK,
-            "You are signed in",
-            "You can close this page and go back to PowerShell.",
-        )
+        Self::new(StatusCode::OK, "You are signed in", "You can close this page and go back to PowerShell.")
     }
 
     pub fn failed(why: &LoginError) -> Self {
         Self::new(
             StatusCode::OK,
             "You are not signed in",
-            format!(
-                "{}. {}",
-                why.to_string().trim_end_matches('.'),
-                why.advice()
-            ),
+            format!("{}. {}", why.to_string().trim_end_matches('.'), why.advice()),
         )
     }
 
@@ -78,27 +67,17 @@ impl Page {
         Self::new(
             StatusCode::BAD_REQUEST,
             "This is not the expected answer",
-            format!(
-                "{why} The login in PowerShell is still waiting: finish it in the page it opened."
-            ),
+            format!("{why} The login in PowerShell is still waiting: finish it in the page it opened."),
         )
     }
 
     fn not_here() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "Nothing here",
-            "This address only waits for a login to come back.",
-        )
+        Self::new(StatusCode::NOT_FOUND, "Nothing here", "This address only waits for a login to come back.")
     }
 
     fn new(status: StatusCode, title: &'static str, text: impl Into<String>) -> Self {
         let text = text.into();
-        Self {
-            status,
-            title,
-            text,
-        }
+        Self { status, title, text }
     }
 }
 
@@ -113,10 +92,7 @@ impl IntoResponse for Page {
         let headers = [
             (header::CONTENT_TYPE, "text/html; charset=utf-8"),
             // The address holds a code: nothing may load, frame, keep or pass it on.
-            (
-                header::CONTENT_SECURITY_POLICY,
-                "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-            ),
+            (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
             (header::CACHE_CONTROL, "no-store"),
             (header::REFERRER_POLICY, "no-referrer"),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -161,11 +137,7 @@ impl Listener {
             first.get_or_insert(port);
             last = port;
         }
-        Err(LoginError::NoPort {
-            first: first.unwrap_or(last),
-            last,
-            cause: cause.to_string(),
-        })
+        Err(LoginError::NoPort { first: first.unwrap_or(last), last, cause: cause.to_string() })
     }
 
     async fn bind_one(port: u16) -> Result<Self, Error> {
@@ -196,10 +168,7 @@ impl Listener {
     ) -> T {
         let (good, arrival) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
-        let gate = Arc::new(Gate {
-            state,
-            good: Mutex::new(Some(good)),
-        });
+        let gate = Arc::new(Gate { state, good: Mutex::new(Some(good)) });
         let router = Router::new().fallback(handle).with_state(gate);
         let server = axum::serve(self, router).with_graceful_shutdown(async move {
             // Sent or dropped: the end either way.
@@ -258,11 +227,7 @@ async fn handle(State(gate): State<Arc<Gate>>, method: Method, uri: Uri) -> Page
         Ok(outcome) => outcome,
         Err(why) => return Page::bogus(why),
     };
-    let good = gate
-        .good
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
+    let good = gate.good.lock().unwrap_or_else(PoisonError::into_inner).take();
     let (reply, page) = oneshot::channel();
     // Already used, nobody waits any more, or the login was stopped meanwhile: it is over.
     let delivered = good.is_some_and(|good| good.send(Arrival { outcome, reply }).is_ok());
@@ -306,11 +271,7 @@ fn parse(query: &str, expected_state: &SecretString) -> Result<Outcome, &'static
 fn same_secret(given: &str, expected: &SecretString) -> bool {
     let expected = expected.expose_secret();
     given.len() == expected.len()
-        && given
-            .bytes()
-            .zip(expected.bytes())
-            .fold(0, |difference, (a, b)| difference | (a ^ b))
-            == 0
+        && given.bytes().zip(expected.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
 
 #[cfg(test)]
@@ -356,10 +317,7 @@ mod tests {
 
     #[test]
     fn html_is_escaped() {
-        assert_eq!(
-            escape("<a href=\"x\">'&"),
-            "&lt;a href=&quot;x&quot;&gt;&#39;&amp;"
-        );
+        assert_eq!(escape("<a href=\"x\">'&"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;");
     }
 
     #[tokio::test]
@@ -368,17 +326,12 @@ mod tests {
         let port = taken.local_addr().unwrap().port();
         let listener = Listener::bind([port, 0]).await.unwrap();
         assert_ne!(listener.port, port);
-        assert_eq!(
-            listener.redirect_uri(),
-            format!("http://localhost:{}/callback/", listener.port)
-        );
+        assert_eq!(listener.redirect_uri(), format!("http://localhost:{}/callback/", listener.port));
 
         let Err(error) = Listener::bind([port]).await else {
             panic!("bound a taken port");
         };
-        assert!(
-            matches!(error, LoginError::NoPort { first, last, .. } if first == port && last == port)
-        );
+        assert!(matches!(error, LoginError::NoPort { first, last, .. } if first == port && last == port));
     }
 
     #[tokio::test]

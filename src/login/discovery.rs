@@ -36,21 +36,14 @@ pub async fn auth_config(http: &Client, base: &Url) -> Result<AuthConfig, LoginE
     let url = below(base, &["api", "v1", "auth", "config"]);
     let answer = send(JIM, &url, http.get(url.clone())).await?;
     if answer.status == StatusCode::SERVICE_UNAVAILABLE {
-        return Err(LoginError::NotConfigured {
-            url: base.clone().into(),
-            detail: message(&answer.body),
-        });
+        return Err(LoginError::NotConfigured { url: base.clone().into(), detail: message(&answer.body) });
     }
     let body: Body = answer.json(JIM, &url)?;
     require_secure(&body.authority)?;
     if body.client_id.trim().is_empty() {
         return Err(answer.bad(JIM, &url, "no client id for signing in".into()));
     }
-    Ok(AuthConfig {
-        authority: body.authority,
-        client_id: body.client_id,
-        scopes: body.scopes.unwrap_or_default(),
-    })
+    Ok(AuthConfig { authority: body.authority, client_id: body.client_id, scopes: body.scopes.unwrap_or_default() })
 }
 
 /// Reads the provider's OpenID Connect discovery document. The issuer is not compared with the
@@ -73,10 +66,7 @@ pub async fn discover(http: &Client, config: &AuthConfig) -> Result<Endpoints, L
     let body: Body = answer.json(PROVIDER, &url)?;
     require_secure(&body.authorization_endpoint)?;
     require_secure(&body.token_endpoint)?;
-    Ok(Endpoints {
-        authorization: body.authorization_endpoint,
-        token: body.token_endpoint,
-    })
+    Ok(Endpoints { authorization: body.authorization_endpoint, token: body.token_endpoint })
 }
 
 /// Codes and tokens cross this address, so it is https or does not leave this machine.
@@ -90,9 +80,7 @@ pub(super) fn require_secure(url: &Url) -> Result<(), LoginError> {
     match url.scheme() {
         "https" => Ok(()),
         "http" if loopback => Ok(()),
-        _ => Err(LoginError::Insecure {
-            url: url.clone().into(),
-        }),
+        _ => Err(LoginError::Insecure { url: url.clone().into() }),
     }
 }
 
@@ -105,11 +93,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    fn json<T: for<'de> Deserialize<'de>>(
-        &self,
-        what: &'static str,
-        url: &Url,
-    ) -> Result<T, LoginError> {
+    fn json<T: for<'de> Deserialize<'de>>(&self, what: &'static str, url: &Url) -> Result<T, LoginError> {
         if !self.status.is_success() {
             let detail = message(&self.body)
                 .or_else(|| plain_words(&self.body))
@@ -117,46 +101,22 @@ impl Answer {
             return Err(self.bad(what, url, detail));
         }
         serde_json::from_slice(&self.body).map_err(|e| {
-            let detail = format!(
-                "something that is not the expected JSON ({})",
-                words(&e.to_string())
-            );
+            let detail = format!("something that is not the expected JSON ({})", words(&e.to_string()));
             self.bad(what, url, detail)
         })
     }
 
     pub fn bad(&self, what: &'static str, url: &Url, detail: String) -> LoginError {
-        LoginError::BadAnswer {
-            what,
-            url: url.clone().into(),
-            status: Some(self.status.as_u16()),
-            detail,
-        }
+        LoginError::BadAnswer { what, url: url.clone().into(), status: Some(self.status.as_u16()), detail }
     }
 }
 
 /// Sends and reads the whole answer, whatever its status.
-pub(super) async fn send(
-    what: &'static str,
-    url: &Url,
-    request: RequestBuilder,
-) -> Result<Answer, LoginError> {
-    let unreachable = |e: reqwest::Error| LoginError::Unreachable {
-        what,
-        url: url.clone().into(),
-        cause: cause(e),
-    };
-    let mut response = request
-        .header("accept", "application/json")
-        .timeout(REQUEST_TIMEOUT)
-        .send()
-        .await
-        .map_err(unreachable)?;
-    let mut answer = Answer {
-        url: response.url().clone(),
-        status: response.status(),
-        body: Vec::new(),
-    };
+pub(super) async fn send(what: &'static str, url: &Url, request: RequestBuilder) -> Result<Answer, LoginError> {
+    let unreachable = |e: reqwest::Error| LoginError::Unreachable { what, url: url.clone().into(), cause: cause(e) };
+    let mut response =
+        request.header("accept", "application/json").timeout(REQUEST_TIMEOUT).send().await.map_err(unreachable)?;
+    let mut answer = Answer { url: response.url().clone(), status: response.status(), body: Vec::new() };
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if answer.body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(answer.bad(what, url, format!("more than {LARGEST_ANSWER} bytes")));
@@ -232,34 +192,17 @@ mod tests {
 
     #[test]
     fn addresses_are_built_below_a_path() {
-        for base in [
-            "https://x.example/realms/jim",
-            "https://x.example/realms/jim/",
-        ] {
-            let url = below(
-                &Url::parse(base).unwrap(),
-                &[".well-known", "openid-configuration"],
-            );
-            assert_eq!(
-                url.as_str(),
-                "https://x.example/realms/jim/.well-known/openid-configuration"
-            );
+        for base in ["https://x.example/realms/jim", "https://x.example/realms/jim/"] {
+            let url = below(&Url::parse(base).unwrap(), &[".well-known", "openid-configuration"]);
+            assert_eq!(url.as_str(), "https://x.example/realms/jim/.well-known/openid-configuration");
         }
-        let url = below(
-            &Url::parse("http://localhost:5200").unwrap(),
-            &["api", "v1"],
-        );
+        let url = below(&Url::parse("http://localhost:5200").unwrap(), &["api", "v1"]);
         assert_eq!(url.as_str(), "http://localhost:5200/api/v1");
     }
 
     #[test]
     fn plain_http_is_for_this_machine_only() {
-        for good in [
-            "https://a.example/",
-            "http://localhost:1/",
-            "http://127.9.0.1/",
-            "http://[::1]/",
-        ] {
+        for good in ["https://a.example/", "http://localhost:1/", "http://127.9.0.1/", "http://[::1]/"] {
             assert!(require_secure(&Url::parse(good).unwrap()).is_ok(), "{good}");
         }
         for bad in [
@@ -275,10 +218,7 @@ mod tests {
 
     #[test]
     fn html_is_reduced_to_its_words() {
-        assert_eq!(
-            plain_words(b"<html><h1>502 Bad\nGateway</h1><hr>nginx</html>").unwrap(),
-            "502 Bad Gateway nginx"
-        );
+        assert_eq!(plain_words(b"<html><h1>502 Bad\nGateway</h1><hr>nginx</html>").unwrap(), "502 Bad Gateway nginx");
         assert_eq!(plain_words(b"<html></html>"), None);
     }
 }

@@ -11,51 +11,25 @@ const LONGEST_WORDS: usize = 500;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
     /// JIM answered 503: it runs without an identity provider.
-    #[error(
-        "single sign-on is not configured on {}{}; use -ApiKey",
-        shown(url),
-        after(detail)
-    )]
-    NotConfigured {
-        url: Box<Url>,
-        detail: Option<String>,
-    },
+    #[error("single sign-on is not configured on {}{}; use -ApiKey", shown(url), after(detail))]
+    NotConfigured { url: Box<Url>, detail: Option<String> },
 
     #[error("{what} could not be reached at {}: {cause}", shown(url))]
-    Unreachable {
-        what: &'static str,
-        url: Box<Url>,
-        cause: String,
-    },
+    Unreachable { what: &'static str, url: Box<Url>, cause: String },
 
     /// An answer that makes no sense, or an error without OAuth's `error` field.
     #[error("{what} at {} answered {}{detail}", shown(url), http(*status))]
-    BadAnswer {
-        what: &'static str,
-        url: Box<Url>,
-        status: Option<u16>,
-        detail: String,
-    },
+    BadAnswer { what: &'static str, url: Box<Url>, status: Option<u16>, detail: String },
 
-    #[error(
-        "signing in over {} is refused: it is not https, and not this machine",
-        shown(url)
-    )]
+    #[error("signing in over {} is refused: it is not https, and not this machine", shown(url))]
     Insecure { url: Box<Url> },
 
     #[error("no port from {first} to {last} is free for the browser to come back to: {cause}")]
-    NoPort {
-        first: u16,
-        last: u16,
-        cause: String,
-    },
+    NoPort { first: u16, last: u16, cause: String },
 
     /// The provider said no, in its own words.
     #[error("the identity provider refused: {error}{}", after(description))]
-    Refused {
-        error: String,
-        description: Option<String>,
-    },
+    Refused { error: String, description: Option<String> },
 
     #[error("the browser did not come back within {seconds} seconds")]
     TimedOut { seconds: u64 },

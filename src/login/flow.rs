@@ -37,11 +37,7 @@ pub async fn browser_login(
     open: impl Fn(&Url) -> bool,
     tell: impl Fn(&str),
 ) -> Result<Tokens, LoginError> {
-    let login = Login {
-        http,
-        config,
-        endpoints,
-    };
+    let login = Login { http, config, endpoints };
     login.run(PORTS, options.timeout, open, tell).await
 }
 
@@ -72,19 +68,9 @@ impl Login<'_> {
                     Outcome::Code(code) => {
                         let (http, token_url) = (self.http, &self.endpoints.token);
                         let verifier = &request.verifier;
-                        token::exchange(
-                            http,
-                            self.config,
-                            token_url,
-                            &code,
-                            &redirect_uri,
-                            verifier,
-                        )
-                        .await
+                        token::exchange(http, self.config, token_url, &code, &redirect_uri, verifier).await
                     }
-                    Outcome::Refused { error, description } => {
-                        Err(LoginError::Refused { error, description })
-                    }
+                    Outcome::Refused { error, description } => Err(LoginError::Refused { error, description }),
                 };
                 // The browser may be gone by now; the login stands all the same.
                 let _ = arrival.reply.send(match &result {
@@ -115,11 +101,7 @@ impl Login<'_> {
             .add_scopes(self.config.scopes.iter().cloned().map(Scope::new))
             .set_pkce_challenge(challenge)
             .url();
-        Ok(Request {
-            url,
-            state: state.into_secret().into(),
-            verifier: verifier.into_secret().into(),
-        })
+        Ok(Request { url, state: state.into_secret().into(), verifier: verifier.into_secret().into() })
     }
 }
 
@@ -134,21 +116,14 @@ fn invite(url: &Url, open: &impl Fn(&Url) -> bool, tell: &impl Fn(&str)) {
     tell("Sign in with the browser. If it does not open, visit this address on this machine:");
     tell(url.as_str());
     if !open(url) {
-        tell(
-            "No browser was found here. Visit the address above, or stop and connect with -ApiKey.",
-        );
+        tell("No browser was found here. Visit the address above, or stop and connect with -ApiKey.");
     }
 }
 
-async fn wait(
-    arrival: oneshot::Receiver<Arrival>,
-    timeout: Duration,
-) -> Result<Arrival, LoginError> {
+async fn wait(arrival: oneshot::Receiver<Arrival>, timeout: Duration) -> Result<Arrival, LoginError> {
     match tokio::time::timeout(timeout, arrival).await {
         Ok(Ok(arrival)) => Ok(arrival),
         // The listener went away by itself: nobody can come back any more.
-        Ok(Err(_)) | Err(_) => Err(LoginError::TimedOut {
-            seconds: timeout.as_secs(),
-        }),
+        Ok(Err(_)) | Err(_) => Err(LoginError::TimedOut { seconds: timeout.as_secs() }),
     }
 }

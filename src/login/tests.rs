@@ -52,10 +52,7 @@ async fn serve(script: Script) -> (Shared, Url) {
     let shared = Arc::new(Mutex::new(Script { origin, ..script }));
     let router = Router::new()
         .route("/api/v1/auth/config", get(config))
-        .route(
-            "/realms/jim/.well-known/openid-configuration",
-            get(document),
-        )
+        .route("/realms/jim/.well-known/openid-configuration", get(document))
         .route("/realms/jim/auth", get(authorize))
         .route("/realms/jim/token", post(token))
         .with_state(shared.clone());
@@ -95,10 +92,7 @@ async fn authorize(State(s): State<Shared>, Query(q): Query<Fields>) -> Response
     assert_eq!(q["code_challenge_method"], "S256");
     assert_eq!(q["scope"], SCOPE);
     let mut back = Url::parse(&q["redirect_uri"]).unwrap();
-    assert_eq!(
-        (back.host_str(), back.path()),
-        (Some("localhost"), "/callback/")
-    );
+    assert_eq!((back.host_str(), back.path()), (Some("localhost"), "/callback/"));
     assert!(q["redirect_uri"].ends_with("/callback/"));
     back.query_pairs_mut().append_pair("state", &q["state"]);
     if s.denies {
@@ -114,9 +108,7 @@ async fn authorize(State(s): State<Shared>, Query(q): Query<Fields>) -> Response
 
 async fn token(State(s): State<Shared>, body: String) -> Response {
     let mut s = s.lock().unwrap();
-    let form: Fields = form_urlencoded::parse(body.as_bytes())
-        .into_owned()
-        .collect();
+    let form: Fields = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     s.forms.push(form.clone());
     let granted = match form["grant_type"].as_str() {
         "authorization_code" => s.pending.take().is_some_and(|(challenge, redirect)| {
@@ -129,11 +121,7 @@ async fn token(State(s): State<Shared>, body: String) -> Response {
         _ => false,
     };
     if !granted || form["client_id"] != "jim-powershell" || form.contains_key("client_secret") {
-        let said = form
-            .get("refresh_token")
-            .or(form.get("code"))
-            .cloned()
-            .unwrap_or_default();
+        let said = form.get("refresh_token").or(form.get("code")).cloned().unwrap_or_default();
         let body = json!({"error": "invalid_grant", "error_description": format!("Stale: {said}")});
         return (StatusCode::BAD_REQUEST, Json(body)).into_response();
     }
@@ -174,11 +162,7 @@ async fn sign_in<F: Future<Output = (u16, String)> + 'static>(
         *visit.borrow_mut() = Some(spawn_local(browse(client(), url.clone())));
         true
     };
-    let login = Login {
-        http: &http,
-        config: &config,
-        endpoints: &endpoints,
-    };
+    let login = Login { http: &http, config: &config, endpoints: &endpoints };
     let result = login.run([0], timeout, open, |_| {}).await;
     let seen = visit.take().unwrap().await.unwrap();
     (result, seen)
@@ -188,10 +172,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// The program's runtime: one thread, futures that need not be Send.
 fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, test);
 }
 
@@ -200,14 +181,10 @@ fn a_browser_login_ends_with_tokens_and_a_page_that_says_so() {
     run(async {
         let (script, base) = serve(Script::default()).await;
         let before = SystemTime::now();
-        let (result, (status, html)) =
-            sign_in(&base, SOON, async |http, url| page(&http, url).await).await;
+        let (result, (status, html)) = sign_in(&base, SOON, async |http, url| page(&http, url).await).await;
         let tokens = result.unwrap();
         assert_eq!(tokens.access.expose_secret(), ACCESS);
-        assert_eq!(
-            tokens.refresh.as_ref().unwrap().expose_secret(),
-            "refresh-1"
-        );
+        assert_eq!(tokens.refresh.as_ref().unwrap().expose_secret(), "refresh-1");
         let life = tokens.expires_at.duration_since(before).unwrap().as_secs();
         assert!((240..250).contains(&life), "{life}");
         assert_eq!(status, 200);
@@ -215,10 +192,7 @@ fn a_browser_login_ends_with_tokens_and_a_page_that_says_so() {
         assert!(!html.contains("http") && !html.contains("SECRET"), "{html}");
 
         let text = format!("{tokens:?}");
-        assert!(
-            !text.contains("SECRET") && !text.contains("refresh-1"),
-            "{text}"
-        );
+        assert!(!text.contains("SECRET") && !text.contains("refresh-1"), "{text}");
         let form = &script.lock().unwrap().forms[0];
         assert_eq!(form.len(), 5, "{form:?}");
         assert_eq!(form["code_verifier"].len(), 64);
@@ -243,11 +217,7 @@ fn bogus_callbacks_get_an_error_page_and_do_not_end_the_login() {
             ] {
                 assert_eq!(page(&http, &address).await.0, status, "{address}");
             }
-            let head = http
-                .head(format!("{back}?code=x&state={state}"))
-                .send()
-                .await
-                .unwrap();
+            let head = http.head(format!("{back}?code=x&state={state}")).send().await.unwrap();
             assert_eq!(head.status().as_u16(), 400);
             page(&http, url).await
         })
@@ -260,23 +230,12 @@ fn bogus_callbacks_get_an_error_page_and_do_not_end_the_login() {
 #[test]
 fn the_providers_refusal_ends_the_login_in_its_words() {
     run(async {
-        let (script, base) = serve(Script {
-            denies: true,
-            ..Script::default()
-        })
-        .await;
-        let (result, (_, html)) =
-            sign_in(&base, SOON, async |http, url| page(&http, url).await).await;
+        let (script, base) = serve(Script { denies: true, ..Script::default() }).await;
+        let (result, (_, html)) = sign_in(&base, SOON, async |http, url| page(&http, url).await).await;
         let error = result.unwrap_err();
         assert_eq!(error.code(), "LoginRefused");
-        assert_eq!(
-            error.to_string(),
-            "the identity provider refused: access_denied: <b>You</b> are not assigned."
-        );
-        assert!(
-            html.contains("&lt;b&gt;You&lt;/b&gt; are not assigned."),
-            "{html}"
-        );
+        assert_eq!(error.to_string(), "the identity provider refused: access_denied: <b>You</b> are not assigned.");
+        assert!(html.contains("&lt;b&gt;You&lt;/b&gt; are not assigned."), "{html}");
         assert!(!html.contains("<b>"));
         assert!(script.lock().unwrap().forms.is_empty());
     });
@@ -290,9 +249,7 @@ fn a_code_the_provider_does_not_accept_shows_on_both_sides_without_the_code() {
             // A code of somebody else's login, with the right state.
             let query: Fields = url.query_pairs().into_owned().collect();
             let mut back = Url::parse(&query["redirect_uri"]).unwrap();
-            back.query_pairs_mut()
-                .append_pair("state", &query["state"])
-                .append_pair("code", CODE);
+            back.query_pairs_mut().append_pair("state", &query["state"]).append_pair("code", CODE);
             page(&http, back).await
         })
         .await;
@@ -335,15 +292,8 @@ fn without_a_browser_the_address_is_told_and_dropping_the_login_frees_the_port()
         assert!(stopped.is_err());
 
         let told = told.into_inner();
-        let url = told
-            .iter()
-            .find_map(|line| Url::parse(line).ok())
-            .expect("no address told");
-        assert!(
-            told.iter()
-                .any(|line| line.contains("No browser was found")),
-            "{told:?}"
-        );
+        let url = told.iter().find_map(|line| Url::parse(line).ok()).expect("no address told");
+        assert!(told.iter().any(|line| line.contains("No browser was found")), "{told:?}");
         let query: Fields = url.query_pairs().into_owned().collect();
         let port = Url::parse(&query["redirect_uri"]).unwrap().port().unwrap();
         assert!((8400..=8409).contains(&port), "{port}");
@@ -355,36 +305,23 @@ fn without_a_browser_the_address_is_told_and_dropping_the_login_frees_the_port()
 fn refresh_takes_the_new_token_or_keeps_the_old_one() {
     run(async {
         for (rotates, expected) in [(true, "refresh-2"), (false, "refresh-1")] {
-            let (script, base) = serve(Script {
-                rotates,
-                ..Script::default()
-            })
-            .await;
+            let (script, base) = serve(Script { rotates, ..Script::default() }).await;
             let http = client();
             let config = auth_config(&http, &base).await.unwrap();
             let endpoints = discover(&http, &config).await.unwrap();
             let old: SecretString = "refresh-1".to_owned().into();
-            let tokens = refresh(&http, &config, &endpoints.token, &old)
-                .await
-                .unwrap();
+            let tokens = refresh(&http, &config, &endpoints.token, &old).await.unwrap();
             assert_eq!(tokens.refresh.unwrap().expose_secret(), expected);
             assert_eq!(tokens.access.expose_secret(), ACCESS);
             assert_eq!(script.lock().unwrap().forms[0]["scope"], SCOPE);
 
             let stale: SecretString = "stale-SECRET".to_owned().into();
-            let error = refresh(&http, &config, &endpoints.token, &stale)
-                .await
-                .unwrap_err();
+            let error = refresh(&http, &config, &endpoints.token, &stale).await.unwrap_err();
             let text = format!("{error} {error:?}");
-            assert!(
-                text.contains("Stale: ***") && !text.contains("SECRET"),
-                "{text}"
-            );
+            assert!(text.contains("Stale: ***") && !text.contains("SECRET"), "{text}");
 
             let none: SecretString = String::new().into();
-            let error = refresh(&http, &config, &endpoints.token, &none)
-                .await
-                .unwrap_err();
+            let error = refresh(&http, &config, &endpoints.token, &none).await.unwrap_err();
             assert_eq!(error, LoginError::NoRefreshToken);
         }
     });
@@ -393,18 +330,11 @@ fn refresh_takes_the_new_token_or_keeps_the_old_one() {
 #[test]
 fn a_server_without_single_sign_on_says_so() {
     run(async {
-        let (_, base) = serve(Script {
-            no_sso: true,
-            ..Script::default()
-        })
-        .await;
+        let (_, base) = serve(Script { no_sso: true, ..Script::default() }).await;
         let error = auth_config(&client(), &base).await.unwrap_err();
         assert_eq!(error.code(), "LoginNotConfigured");
         let text = error.to_string();
-        assert!(
-            text.contains(base.as_str()) && text.contains("SSO is not set up."),
-            "{text}"
-        );
+        assert!(text.contains(base.as_str()) && text.contains("SSO is not set up."), "{text}");
         assert!(text.contains("-ApiKey"));
     });
 }
@@ -415,22 +345,9 @@ fn nobody_there_and_nonsense_are_told_apart() {
         let (_, base) = serve(Script::default()).await;
         let elsewhere = base.join("elsewhere/").unwrap();
         let error = auth_config(&client(), &elsewhere).await.unwrap_err();
-        assert!(
-            matches!(
-                error,
-                LoginError::BadAnswer {
-                    status: Some(404),
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, LoginError::BadAnswer { status: Some(404), .. }), "{error}");
 
-        let free = TcpListener::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let nobody = Url::parse(&format!("http://{free}")).unwrap();
         let error = auth_config(&client(), &nobody).await.unwrap_err();
         assert!(matches!(error, LoginError::Unreachable { .. }), "{error}");

@@ -64,17 +64,9 @@ pub(super) async fn exchange(
     ask(http, token_endpoint, form, &[code, verifier]).await
 }
 
-async fn ask(
-    http: &Client,
-    endpoint: &Url,
-    form: String,
-    secrets: &[&SecretString],
-) -> Result<Tokens, LoginError> {
+async fn ask(http: &Client, endpoint: &Url, form: String, secrets: &[&SecretString]) -> Result<Tokens, LoginError> {
     require_secure(endpoint)?;
-    let request = http
-        .post(endpoint.clone())
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(form);
+    let request = http.post(endpoint.clone()).header("content-type", "application/x-www-form-urlencoded").body(form);
     let answer = send(ENDPOINT, endpoint, request).await?;
     if answer.url.origin() != endpoint.origin() {
         // Only a client that follows redirects gets here.
@@ -106,16 +98,13 @@ struct Granted {
 /// Reads a success. What fails here is never quoted: the body holds tokens.
 fn tokens(answer: &Answer, endpoint: &Url, now: SystemTime) -> Result<Tokens, LoginError> {
     let bad = |detail: &str| answer.bad(ENDPOINT, endpoint, detail.to_owned());
-    let granted: Granted = serde_json::from_slice(&answer.body)
-        .map_err(|_| bad("something that is not a JSON token answer"))?;
+    let granted: Granted =
+        serde_json::from_slice(&answer.body).map_err(|_| bad("something that is not a JSON token answer"))?;
     let access = granted.access_token;
     if access.is_empty() || !access.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(bad("an access token that cannot be sent in a header"));
     }
-    if granted
-        .token_type
-        .is_some_and(|t| !t.eq_ignore_ascii_case("bearer"))
-    {
+    if granted.token_type.is_some_and(|t| !t.eq_ignore_ascii_case("bearer")) {
         return Err(bad("a kind of token that is not Bearer"));
     }
     let life = match granted.expires_in {
@@ -127,10 +116,7 @@ fn tokens(answer: &Answer, endpoint: &Url, now: SystemTime) -> Result<Tokens, Lo
     let life = Duration::from_secs(life.min(LONGEST_LIFE));
     Ok(Tokens {
         access: access.into(),
-        refresh: granted
-            .refresh_token
-            .filter(|t| !t.is_empty())
-            .map(Into::into),
+        refresh: granted.refresh_token.filter(|t| !t.is_empty()).map(Into::into),
         expires_at: now + life.saturating_sub(EARLY),
     })
 }
@@ -148,10 +134,7 @@ fn refusal(answer: &Answer, endpoint: &Url, secrets: &[&SecretString]) -> LoginE
     if let Ok(denied) = serde_json::from_slice::<Denied>(&answer.body) {
         return LoginError::Refused {
             error: clean(&denied.error),
-            description: denied
-                .error_description
-                .map(|d| clean(&d))
-                .filter(|d| !d.is_empty()),
+            description: denied.error_description.map(|d| clean(&d)).filter(|d| !d.is_empty()),
         };
     }
     let text = String::from_utf8_lossy(&answer.body);
@@ -162,11 +145,7 @@ fn refusal(answer: &Answer, endpoint: &Url, secrets: &[&SecretString]) -> LoginE
         // Redacted before it is cut: half a secret would not be recognised.
         plain_words(without(&text, secrets).as_bytes())
     };
-    answer.bad(
-        ENDPOINT,
-        endpoint,
-        detail.unwrap_or_else(|| "an error without words".into()),
-    )
+    answer.bad(ENDPOINT, endpoint, detail.unwrap_or_else(|| "an error without words".into()))
 }
 
 /// Some providers quote the grant they refuse.
@@ -195,11 +174,7 @@ mod tests {
     }
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer {
-            url: endpoint(),
-            status: StatusCode::from_u16(status).unwrap(),
-            body: body.into(),
-        }
+        Answer { url: endpoint(), status: StatusCode::from_u16(status).unwrap(), body: body.into() }
     }
 
     fn life(json: &str) -> u64 {
@@ -215,10 +190,7 @@ mod tests {
         assert_eq!(life(r#"{"access_token":"a"}"#), 240);
         assert_eq!(life(r#"{"access_token":"a","expires_in":5}"#), 0);
         assert_eq!(life(r#"{"access_token":"a","expires_in":-1}"#), 0);
-        assert_eq!(
-            life(r#"{"access_token":"a","expires_in":1e300}"#),
-            LONGEST_LIFE - 60
-        );
+        assert_eq!(life(r#"{"access_token":"a","expires_in":1e300}"#), LONGEST_LIFE - 60);
     }
 
     #[test]
@@ -241,17 +213,11 @@ mod tests {
     fn a_refusal_keeps_the_words_and_drops_our_secrets() {
         let token: SecretString = "old/token+1".to_owned().into();
         let error = refusal(
-            &answer(
-                400,
-                r#"{"error":"invalid_grant","error_description":"Token old/token+1 is not active"}"#,
-            ),
+            &answer(400, r#"{"error":"invalid_grant","error_description":"Token old/token+1 is not active"}"#),
             &endpoint(),
             &[&token],
         );
-        assert_eq!(
-            error.to_string(),
-            "the identity provider refused: invalid_grant: Token *** is not active"
-        );
+        assert_eq!(error.to_string(), "the identity provider refused: invalid_grant: Token *** is not active");
 
         let html = "<h1>Bad Gateway</h1><p>old%2Ftoken%2B1</p>";
         let error = refusal(&answer(502, html), &endpoint(), &[&token]);

@@ -25,7 +25,8 @@ pub fn function(row: &Row) -> String {
     } else {
         let _ = writeln!(text, "    param(\n{}\n    )", parameters.join(",\n"));
     }
-    let _ = writeln!(text, "    process {{ {} }}\n}}", call(cmdlet));
+    let _ = writeln!(text, "    begin {{ $state = {} }}", enter(cmdlet));
+    text.push_str("    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }\n}\n");
     text
 }
 
@@ -145,14 +146,14 @@ pub fn type_name(kind: Kind) -> &'static str {
     }
 }
 
-fn call(cmdlet: &Cmdlet) -> String {
+fn enter(cmdlet: &Cmdlet) -> String {
     let impact = match cmdlet.impact {
         None => 0,
         Some(Impact::Low) => 1,
         Some(Impact::Medium) => 2,
         Some(Impact::High) => 3,
     };
-    let mut text = format!("Invoke-HostCmdlet '{}' $PSCmdlet $PSBoundParameters {impact}", cmdlet.name);
+    let mut text = format!("Enter-HostCmdlet '{}' $PSCmdlet $PSBoundParameters {impact}", cmdlet.name);
     let taken = taken(cmdlet);
     if !taken.is_empty() || !cmdlet.environment.is_empty() {
         let _ = write!(text, " {}", list(&taken));
@@ -193,7 +194,7 @@ mod tests {
             "[CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]",
             "[Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]\n        [PSCustomObject] $InputObject",
             "[ValidateRange(1, 10000)]\n        [int] $PageSize",
-            "process { Invoke-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name') }",
+            "begin { $state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name') }",
         ] {
             assert!(text.contains(expected), "{expected}\nnot in\n{text}");
         }

@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 /// One way to call a cmdlet.
 #[derive(Debug)]
 pub struct Set<'a> {
-    /// `None` where the cmdlet has no named sets.
-    pub name: Option<&'a str>,
     /// In the order people read them: positional, mandatory, optional.
     pub parameters: Vec<(&'a Parameter, &'a Membership)>,
 }
@@ -34,7 +32,7 @@ pub fn sets<'a>(cmdlet: &'a Cmdlet, parameters: &'a [Parameter]) -> Vec<Set<'a>>
     if names.is_empty() {
         names.push(None);
     }
-    names.into_iter().map(|name| Set { name, parameters: members(name, parameters) }).collect()
+    names.into_iter().map(|name| Set { parameters: members(name, parameters) }).collect()
 }
 
 fn members<'a>(set: Option<&str>, parameters: &'a [Parameter]) -> Vec<(&'a Parameter, &'a Membership)> {

@@ -113,7 +113,7 @@ mod tests {
             document.descendants().filter(|n| n.has_tag_name("TypeName")).filter_map(|n| n.text()).collect();
         assert!(types.contains(&"JIM.RunProfile"), "{types:?}");
         for name in types {
-            assert!(rows.iter().any(|r| r.cmdlet.output.as_deref() == Some(name)), "{name}");
+            assert!(rows.iter().flat_map(|r| written(&r.cmdlet)).any(|written| written == name), "{name}");
         }
         for view in document.descendants().filter(|n| n.has_tag_name("View")) {
             let count = |name| view.descendants().filter(|n| n.has_tag_name(name)).count();

@@ -281,7 +281,8 @@ mod tests {
 
     #[test]
     fn items_are_carried_as_they_are() {
-        let values = [RawValue::from_string(r#"{"Id":1.50}"#.into()).unwrap(), RawValue::from_string("null".into()).unwrap()];
+        let values =
+            [RawValue::from_string(r#"{"Id":1.50}"#.into()).unwrap(), RawValue::from_string("null".into()).unwrap()];
         let line = text(Message::Items(Items { type_name: Some("JIM.X"), guarded: false, values: &values }));
         assert_eq!(line, "{\"id\":7,\"items\":{\"type\":\"JIM.X\",\"values\":[{\"Id\":1.50},null]}}\n");
     }

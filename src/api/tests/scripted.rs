@@ -26,18 +26,11 @@ impl From<String> for Reply {
 }
 
 pub fn answer(status: u16, header: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status} X\r\n{header}\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
+    format!("HTTP/1.1 {status} X\r\n{header}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 pub fn json(status: u16, body: &str) -> Reply {
-    Reply::Full(answer(
-        status,
-        "content-type: application/json; charset=utf-8",
-        body,
-    ))
+    Reply::Full(answer(status, "content-type: application/json; charset=utf-8", body))
 }
 
 #[derive(Default)]
@@ -62,10 +55,7 @@ impl Server {
         Self::listen(Some(acceptor), |_, _| json(200, "[]")).await
     }
 
-    async fn listen(
-        tls: Option<TlsAcceptor>,
-        script: impl Fn(usize, &str) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    async fn listen(tls: Option<TlsAcceptor>, script: impl Fn(usize, &str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -87,11 +77,7 @@ impl Server {
                 });
             }
         });
-        Self {
-            address,
-            scheme,
-            seen: kept,
-        }
+        Self { address, scheme, seen: kept }
     }
 
     pub fn base(&self) -> String {
@@ -107,23 +93,11 @@ impl Server {
     }
 
     pub fn requests(&self) -> Vec<String> {
-        self.seen
-            .requests
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(_, text)| text.clone())
-            .collect()
+        self.seen.requests.lock().unwrap().iter().map(|(_, text)| text.clone()).collect()
     }
 
     pub fn arrivals(&self) -> Vec<Instant> {
-        self.seen
-            .requests
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(when, _)| *when)
-            .collect()
+        self.seen.requests.lock().unwrap().iter().map(|(when, _)| *when).collect()
     }
 }
 
@@ -144,10 +118,7 @@ where
             Reply::Close => return,
             Reply::Hang => std::future::pending().await,
         };
-        if socket.write_all(bytes.as_bytes()).await.is_err()
-            || socket.flush().await.is_err()
-            || !stays
-        {
+        if socket.write_all(bytes.as_bytes()).await.is_err() || socket.flush().await.is_err() || !stays {
             return;
         }
     }

@@ -3,9 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
-};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -23,10 +21,7 @@ fn server_config(certificate: CertificateDer<'static>, key: &KeyPair) -> ServerC
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate],
-            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-        )
+        .with_single_cert(vec![certificate], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
         .unwrap()
 }
 
@@ -40,10 +35,7 @@ fn params(name: &str) -> CertificateParams {
 async fn self_signed(params: CertificateParams) -> (Server, rcgen::Certificate) {
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
-    (
-        Server::start_tls(acceptor(certificate.der().clone(), &key)).await,
-        certificate,
-    )
+    (Server::start_tls(acceptor(certificate.der().clone(), &key)).await, certificate)
 }
 
 fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
@@ -55,21 +47,13 @@ fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
 async fn send(base: &str, tls: TlsOptions) -> Result<Response, ApiError> {
     let mut options = options(base);
     options.tls = tls;
-    Connection::new(options, Auth::Anonymous)?
-        .send(&get("/x"))
-        .await
+    Connection::new(options, Auth::Anonymous)?.send(&get("/x")).await
 }
 
 fn trusting(bytes: &[u8]) -> (TlsOptions, tempfile::NamedTempFile) {
     let file = file(bytes);
     let path = Some(file.path().to_owned());
-    (
-        TlsOptions {
-            skip_certificate_check: false,
-            certificate_file: path,
-        },
-        file,
-    )
+    (TlsOptions { skip_certificate_check: false, certificate_file: path }, file)
 }
 
 fn reason(result: Result<Response, ApiError>) -> TlsRefusal {
@@ -82,33 +66,15 @@ fn reason(result: Result<Response, ApiError>) -> TlsRefusal {
 #[tokio::test]
 async fn an_unknown_certificate_is_refused_with_both_ways_out() {
     let (server, _) = self_signed(params("127.0.0.1")).await;
-    let error = send(&server.base(), TlsOptions::default())
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.code(), error.category(), error.retryable()),
-        ("TlsRefused", Category::SecurityError, false)
-    );
-    assert_eq!(
-        server.accepted(),
-        1,
-        "a certificate doesn't become better by asking again"
-    );
+    let error = send(&server.base(), TlsOptions::default()).await.unwrap_err();
+    assert_eq!((error.code(), error.category(), error.retryable()), ("TlsRefused", Category::SecurityError, false));
+    assert_eq!(server.accepted(), 1, "a certificate doesn't become better by asking again");
     let text = error.to_string();
-    assert!(
-        text.contains(&format!("127.0.0.1:{}", server.port())),
-        "{text}"
-    );
-    assert!(
-        text.contains("-CertificateFile") && text.contains("-SkipCertificateCheck"),
-        "{text}"
-    );
+    assert!(text.contains(&format!("127.0.0.1:{}", server.port())), "{text}");
+    assert!(text.contains("-CertificateFile") && text.contains("-SkipCertificateCheck"), "{text}");
     assert_eq!(reason(Err(error)), TlsRefusal::UnknownIssuer);
 
-    let skip = TlsOptions {
-        skip_certificate_check: true,
-        certificate_file: None,
-    };
+    let skip = TlsOptions { skip_certificate_check: true, certificate_file: None };
     assert_eq!(send(&server.base(), skip).await.unwrap().status, 200);
 }
 
@@ -130,14 +96,9 @@ async fn the_servers_own_certificate_can_be_named() {
 #[tokio::test]
 async fn another_certificate_of_the_same_name_is_not_believed() {
     let (server, _) = self_signed(params("127.0.0.1")).await;
-    let impostor = params("127.0.0.1")
-        .self_signed(&KeyPair::generate().unwrap())
-        .unwrap();
+    let impostor = params("127.0.0.1").self_signed(&KeyPair::generate().unwrap()).unwrap();
     let (tls, _file) = trusting(impostor.pem().as_bytes());
-    assert_eq!(
-        reason(send(&server.base(), tls).await),
-        TlsRefusal::UnknownIssuer
-    );
+    assert_eq!(reason(send(&server.base(), tls).await), TlsRefusal::UnknownIssuer);
 }
 
 #[tokio::test]
@@ -178,11 +139,7 @@ async fn http2_is_spoken_where_it_is_offered() {
     let (tls, _file) = trusting(certificate.pem().as_bytes());
     // The scripted server has no HTTP/2, so the call fails; the preface is what counts.
     send(&server.base(), tls).await.unwrap_err();
-    assert!(
-        server.requests()[0].starts_with("PRI * HTTP/2.0"),
-        "{:?}",
-        server.requests()
-    );
+    assert!(server.requests()[0].starts_with("PRI * HTTP/2.0"), "{:?}", server.requests());
 }
 
 #[tokio::test]
@@ -192,15 +149,10 @@ async fn https_to_a_plain_port_says_so() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
-        tokio::io::AsyncWriteExt::write_all(&mut socket, b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            .await
-            .unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut socket, b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         std::future::pending::<()>().await;
     });
-    assert_eq!(
-        reason(send(&format!("https://{address}"), TlsOptions::default()).await),
-        TlsRefusal::NotTls
-    );
+    assert_eq!(reason(send(&format!("https://{address}"), TlsOptions::default()).await), TlsRefusal::NotTls);
 }
 
 #[test]
@@ -213,15 +165,8 @@ fn a_certificate_file_is_checked_before_anything_is_sent() {
     let error = connect("/no/such/file.pem".into());
     assert_eq!(error.code(), "CertificateFileInvalid");
     assert!(error.to_string().contains("/no/such/file.pem"), "{error}");
-    for bad in [
-        "no certificate",
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-    ] {
+    for bad in ["no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         let file = file(bad.as_bytes());
-        assert_eq!(
-            connect(file.path().to_owned()).code(),
-            "CertificateFileInvalid",
-            "{bad}"
-        );
+        assert_eq!(connect(file.path().to_owned()).code(), "CertificateFileInvalid", "{bad}");
     }
 }

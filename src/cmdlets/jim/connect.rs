@@ -58,7 +58,10 @@ async fn connect(context: &Context<'_>, environment: &Environment, url: &Url) ->
     let arguments = &context.arguments;
     let api = Connection::new(options(context, url), Auth::Anonymous).map_err(refused)?;
     if api.is_clear_text() {
-        context.output.warning(&format!("{} is not encrypted: the credentials travel in clear text. Use https.", trimmed(url))).await;
+        context
+            .output
+            .warning(&format!("{} is not encrypted: the credentials travel in clear text. Use https.", trimmed(url)))
+            .await;
     }
     let key_file = arguments.text("KeyFile").map(PathBuf::from);
     if let Some(key) = arguments.text("ApiKey") {
@@ -116,7 +119,10 @@ async fn with_key(
     api.set_auth(Auth::ApiKey(found.key.clone())).map_err(refused)?;
     let server = prove(&api).await?;
     if !server.authorised {
-        context.output.warning("The key is good but has no role: the server refuses it access (403). Give the key a role in JIM.").await;
+        context
+            .output
+            .warning("The key is good but has no role: the server refuses it access (403). Give the key a role in JIM.")
+            .await;
     }
     let key = ServerKey::of(url);
     if found.source == Source::Parameter && !context.arguments.flag("NoPersist") {
@@ -160,7 +166,8 @@ async fn keep_key(
         None => match Store::new().set(SecretKind::ApiKey, server, key).await {
             Ok(()) => KeptIn::Keyring,
             Err(error) => {
-                let text = format!("Connected, but the key could not be kept in the OS keyring: {error} {}", error.advice());
+                let text =
+                    format!("Connected, but the key could not be kept in the OS keyring: {error} {}", error.advice());
                 context.output.warning(&text).await;
                 return Ok(());
             }
@@ -283,7 +290,10 @@ async fn with_login(context: &Context<'_>, api: Connection, url: &Url, browser_o
         Some(store) => match store.probe().await {
             Ok(()) => Some(store),
             Err(error) => {
-                context.output.information(&format!("The login will not outlive this session: {error} {}", error.advice())).await;
+                context
+                    .output
+                    .information(&format!("The login will not outlive this session: {error} {}", error.advice()))
+                    .await;
                 None
             }
         },
@@ -293,7 +303,13 @@ async fn with_login(context: &Context<'_>, api: Connection, url: &Url, browser_o
         && let Some(store) = &store
         && let Some(tokens) = stored_login(store, &server, &http, &config, &endpoints).await
     {
-        let session = LoginParts { api: api.clone(), config: config.clone(), endpoints: endpoints.clone(), tokens, store: Some(store.clone()) };
+        let session = LoginParts {
+            api: api.clone(),
+            config: config.clone(),
+            endpoints: endpoints.clone(),
+            tokens,
+            store: Some(store.clone()),
+        };
         match finish_login(context, url, session, "Connected (cached)").await {
             Ok(()) => return Ok(()),
             Err(_) => {
@@ -357,7 +373,10 @@ async fn finish_login(context: &Context<'_>, url: &Url, parts: LoginParts, statu
     let (health, version, authorised) = tokio::join!(health(&api), version(&api), authorised(&api));
     let health = health?;
     if authorised == Some(false) {
-        context.output.warning("This identity is signed in but not provisioned in JIM: ask an administrator to give it access.").await;
+        context
+            .output
+            .warning("This identity is signed in but not provisioned in JIM: ask an administrator to give it access.")
+            .await;
     }
     let server = ServerKey::of(url);
     let persisted = keep_login(context, url, &server, &tokens, store).await;
@@ -390,10 +409,19 @@ async fn finish_login(context: &Context<'_>, url: &Url, parts: LoginParts, statu
     Ok(())
 }
 
-async fn keep_login(context: &Context<'_>, url: &Url, server: &ServerKey, tokens: &Tokens, store: Option<Store>) -> bool {
+async fn keep_login(
+    context: &Context<'_>,
+    url: &Url,
+    server: &ServerKey,
+    tokens: &Tokens,
+    store: Option<Store>,
+) -> bool {
     let (Some(store), Some(refresh)) = (store, &tokens.refresh) else { return false };
     if let Err(error) = store.set(SecretKind::RefreshToken, server, refresh).await {
-        context.output.warning(&format!("Connected, but the login could not be kept: {error} {}", error.advice())).await;
+        context
+            .output
+            .warning(&format!("Connected, but the login could not be kept: {error} {}", error.advice()))
+            .await;
         return false;
     }
     remember(context, url, KeptIn::Login, None).await;

@@ -46,10 +46,15 @@ async fn forget(context: &Context<'_>, url: &Url, keys_too: bool) {
     }
     for (kind, what) in kinds {
         match store.delete(kind, &server).await {
-            Ok(true) => context.output.information(&format!("The stored {what} of {} is forgotten.", trimmed(url))).await,
+            Ok(true) => {
+                context.output.information(&format!("The stored {what} of {} is forgotten.", trimmed(url))).await
+            }
             Ok(false) => {}
             Err(error) if keys_too => {
-                context.output.warning(&format!("The stored {what} could not be removed: {error} {}", error.advice())).await;
+                context
+                    .output
+                    .warning(&format!("The stored {what} could not be removed: {error} {}", error.advice()))
+                    .await;
             }
             Err(error) => context.output.verbose(&format!("The stored {what} could not be removed: {error}")).await,
         }
@@ -72,7 +77,10 @@ async fn forget_all(context: &Context<'_>) -> Result<(), Failure> {
                 Ok(true) => count += 1,
                 Ok(false) => {}
                 Err(error) => {
-                    context.output.warning(&format!("What is stored for {} could not be removed: {error}", entry.url)).await;
+                    context
+                        .output
+                        .warning(&format!("What is stored for {} could not be removed: {error}", entry.url))
+                        .await;
                 }
             }
         }

@@ -67,7 +67,8 @@ pub async fn watch(
     watch: &Watch<'_>,
 ) -> Result<Option<ActivityProgress>, Failure> {
     let outcome = poll(context, connected, watch).await;
-    let done = Progress { activity: watch.title.to_owned(), status: "Ended".into(), completed: true, ..Progress::default() };
+    let done =
+        Progress { activity: watch.title.to_owned(), status: "Ended".into(), completed: true, ..Progress::default() };
     context.output.progress(&done).await;
     outcome
 }
@@ -119,8 +120,11 @@ impl Failures {
     async fn count(&mut self, context: &Context<'_>, watch: &Watch<'_>, failure: Failure) -> Result<(), Failure> {
         let report = failure.report();
         self.in_a_row += 1;
-        self.refused_in_a_row =
-            if report.category == crate::protocol::Category::AuthenticationError { self.refused_in_a_row + 1 } else { 0 };
+        self.refused_in_a_row = if report.category == crate::protocol::Category::AuthenticationError {
+            self.refused_in_a_row + 1
+        } else {
+            0
+        };
         let gone = report.status == Some(404);
         if gone || self.in_a_row >= MOST_FAILURES || self.refused_in_a_row >= MOST_REFUSALS {
             return Err(Failure::WaitFailed { activity: watch.activity.to_owned(), cause: Box::new(failure) });
@@ -221,7 +225,10 @@ mod tests {
         );
         let record = shown("Executing Run Profile", &running);
         assert_eq!(record.status, "InProgress - 50 of 200 objects - Step 1 of 6: Importing - Reading file");
-        assert_eq!((record.percent, record.seconds_remaining, record.operation.as_str()), (25, 12, "12.5 objects/second"));
+        assert_eq!(
+            (record.percent, record.seconds_remaining, record.operation.as_str()),
+            (25, 12, "12.5 objects/second")
+        );
     }
 
     #[test]

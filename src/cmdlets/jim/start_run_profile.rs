@@ -32,9 +32,8 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     let connected = context.session.connection()?;
     let mut variables = Variables::new(&context.arguments);
     lookup::resolve(context, &mut variables).await?;
-    let path = variables.path(
-        "/api/v1/synchronisation/connected-systems/{ConnectedSystemId}/run-profiles/{RunProfileId}/execute",
-    );
+    let path = variables
+        .path("/api/v1/synchronisation/connected-systems/{ConnectedSystemId}/run-profiles/{RunProfileId}/execute");
     let about = context.action(&variables);
     let subject = about.split_once(' ').map_or(about.as_str(), |(_, rest)| rest).to_owned();
     let request = Request::new(Method::Post, path);
@@ -74,7 +73,12 @@ async fn wait(
         first: FIRST_LOOK,
         timeout: context.arguments.integer("Timeout").and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs),
         most_polls: None,
-        sentinel: context.environment.get(SENTINEL).and_then(|v| v.as_str()).filter(|p| !p.is_empty()).map(PathBuf::from),
+        sentinel: context
+            .environment
+            .get(SENTINEL)
+            .and_then(|v| v.as_str())
+            .filter(|p| !p.is_empty())
+            .map(PathBuf::from),
     };
     match poll::watch(context, connected, &watch).await? {
         Some(progress) => Ok(progress),
@@ -132,7 +136,10 @@ async fn report(
         }),
         "complete" => Ok(()),
         _ => {
-            context.output.warning(&format!("The run of the run profile ended with {status} (activity {activity}): {text}")).await;
+            context
+                .output
+                .warning(&format!("The run of the run profile ended with {status} (activity {activity}): {text}"))
+                .await;
             Ok(())
         }
     }

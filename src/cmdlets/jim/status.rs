@@ -57,7 +57,11 @@ async fn health(context: &Context<'_>, connected: &Connected) -> Result<Health, 
 
 fn successful(connected: Option<&Connected>) -> String {
     let soon = connected.and_then(left).is_some_and(|left| left < Duration::from_secs(300));
-    if soon { "Connection successful; the token expires soon and will be renewed".into() } else { "Connection successful".into() }
+    if soon {
+        "Connection successful; the token expires soon and will be renewed".into()
+    } else {
+        "Connection successful".into()
+    }
 }
 
 fn left(connected: &Connected) -> Option<Duration> {

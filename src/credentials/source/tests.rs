@@ -42,11 +42,7 @@ impl Files {
     }
 }
 
-async fn find(
-    remembered: &Remembered,
-    environment: &Environment,
-    key_file: Option<&Path>,
-) -> Result<Found, NotFound> {
+async fn find(remembered: &Remembered, environment: &Environment, key_file: Option<&Path>) -> Result<Found, NotFound> {
     // Whether this machine has a keyring must not matter: it holds nothing for this server.
     let store = Store::with_limit(std::time::Duration::from_secs(5));
     find_key(&store, remembered, environment, &url(), key_file).await
@@ -55,22 +51,13 @@ async fn find(
 #[tokio::test]
 async fn the_order_is_parameter_variable_file_remembered() {
     let files = Files::new();
-    let (parameter, named, kept) = (
-        files.key("parameter"),
-        files.key("named"),
-        files.key("kept"),
-    );
+    let (parameter, named, kept) = (files.key("parameter"), files.key("named"), files.key("kept"));
     let list = remembered(Some(&kept));
     let both = environment(json!({"JIM_API_KEY": "variable\n", "JIM_API_KEY_FILE": named}));
     let file = environment(json!({"JIM_API_KEY": " ", "JIM_API_KEY_FILE": named}));
     let none = Environment::default();
     for (environment, key_file, source, key) in [
-        (
-            &both,
-            Some(&parameter),
-            Source::KeyFile(parameter.clone()),
-            "parameter",
-        ),
+        (&both, Some(&parameter), Source::KeyFile(parameter.clone()), "parameter"),
         (&both, None, Source::EnvironmentVariable, "variable"),
         (&file, None, Source::EnvironmentFile(named.clone()), "named"),
         (&none, None, Source::KeyFile(kept.clone()), "kept"),
