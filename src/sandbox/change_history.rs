@@ -151,7 +151,7 @@ fn keep(world: &mut World, call: &Call, entity: &Entity<'_>, before: Value) {
         (false, false) => "Update",
     };
     let part = entity.rest.first().copied();
-    let summary = part.map_or_else(|| summary_of(operation, &before, &after), |part| title(part));
+    let summary = part.map_or_else(|| summary_of(operation, &before, &after), title);
     let activity = world.activities.last();
     let version = Version {
         operation,

@@ -305,7 +305,7 @@ fn data_flows(world: &World, call: &Call) -> Handled {
         .tables
         .rows(TABLE)
         .iter()
-        .filter_map(|row| Some(data_flow(world, row)?))
+        .filter_map(|row| data_flow(world, row))
         .filter(|row| {
             let direction =
                 call.param("direction").is_none_or(|wanted| text(row, "direction").eq_ignore_ascii_case(wanted));
