@@ -3,7 +3,7 @@
 . $PSScriptRoot/Common.ps1
 $null = New-WorkFolder
 Import-Module $Module
-$sandbox = Start-Sandbox '--systems', '60'
+$sandbox = Start-Sandbox '--systems', '80'
 try {
     $null = Connect-JIM -Url $sandbox.Url -ApiKey $sandbox.Key -NoPersist 6> $null
     $calls = 200

@@ -10,7 +10,7 @@ foreach ($latency in '0', '20') {
         $uri = "$($sandbox.Url)/api/v1/synchronisation/connected-systems"
         $headers = $sandbox.Headers
         $counts = @{}
-        $medians = Compare-Block -Rounds 7 -WarmUp 1 -Blocks ([ordered] @{
+        $medians = Compare-Block -Rounds 3 -WarmUp 0 -Blocks ([ordered] @{
                 ours   = { $counts.ours = @(Get-JIMConnectedSystem).Count }
                 theirs = {
                     $page = 0

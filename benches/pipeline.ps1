@@ -3,7 +3,7 @@
 . $PSScriptRoot/Common.ps1
 $null = New-WorkFolder
 Import-Module $Module
-$sandbox = Start-Sandbox '--latency', '20', '--systems', '150'
+$sandbox = Start-Sandbox '--latency', '20', '--systems', '200'
 try {
     $null = Connect-JIM -Url $sandbox.Url -ApiKey $sandbox.Key -NoPersist 6> $null
     $many = @(Get-JIMConnectedSystem | Get-JIMRunProfile | Select-Object -First 500)
