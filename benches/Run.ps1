@@ -7,7 +7,8 @@ $results = foreach ($name in $Only) {
     # Each in a process of its own: what one loads must not make the next one faster or slower.
     $json = & $Pwsh -NoProfile -Command "& '$PSScriptRoot/$name.ps1' | ForEach-Object { ConvertTo-Json -Compress -InputObject `$_ }"
     if ($LASTEXITCODE) { throw "$name failed." }
-    $json | ForEach-Object { ConvertFrom-Json $_ }
+    # A warning on the way is no result.
+    $json | Where-Object { $_.StartsWith('{') } | ForEach-Object { ConvertFrom-Json $_ }
 }
 $results | Format-Table -Property what, ours, unit, against, theirs, ratio, aim | Out-String -Width 200 | ForEach-Object { $_.Trim() }
 $processor = if ($IsLinux) { ([System.IO.File]::ReadAllLines('/proc/cpuinfo') -match '^model name' | Select-Object -First 1) -replace '.*:\s*' }

@@ -11,7 +11,7 @@ foreach ($latency in '0', '20') {
         $headers = $sandbox.Headers
         $counts = @{}
         $medians = Compare-Block -Rounds 3 -WarmUp 0 -Blocks ([ordered] @{
-                ours   = { $counts.ours = @(Get-JIMConnectedSystem).Count }
+                ours   = { $counts.ours = @(Get-JIMConnectedSystem -WarningAction SilentlyContinue).Count }
                 theirs = {
                     $page = 0
                     $counts.theirs = @(do {
