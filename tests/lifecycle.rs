@@ -39,8 +39,7 @@ fn a_host_that_dies_is_reported_and_replaced() {
     let run = Pwsh::new(&sandbox.url).run(&format!(
         "{COLLECT}{HOSTS}{CONNECT}
         $id = (Get-OwnHost).Id
-        $null = [System.Threading.Tasks.Task]::Run([Action] {{ }})
-        $killer = [System.Diagnostics.Process]::Start('/bin/sh', @('-c', \"sleep 1; kill -9 $id\"))
+        & /bin/sh -c \"(sleep 1; kill -9 $id) > /dev/null 2>&1 &\"
         Show-Outcome {{ Get-JIMRunProfile -ConnectedSystemId 1 }}
         {CONNECT}@(Get-JIMRunProfile -ConnectedSystemId 2).Count -gt 0
         (Get-OwnHost).Id -ne $id"
