@@ -41,6 +41,9 @@ pub enum Failure {
     InputLacks { cmdlet: String, property: String },
     #[error("Nothing to change: none of the parameters that change something was given.")]
     NothingToChange,
+    /// Refused before anything was sent: what was read first says that it can't be.
+    #[error("Couldn't {action}: {reason}")]
+    Refused { action: String, reason: String },
     /// A row's own words for a status.
     #[error("{text}")]
     Worded { text: String, error: Box<ApiError> },
@@ -122,6 +125,7 @@ impl Failure {
             Self::EntityNotFound { .. } => ("NotFound", C::ObjectNotFound),
             Self::InputLacks { .. } => ("InvalidInputObject", C::InvalidArgument),
             Self::NothingToChange => ("NothingToChange", C::InvalidArgument),
+            Self::Refused { .. } => ("Refused", C::InvalidOperation),
             Self::BadUrl { .. } | Self::NoUrl(_) => ("InvalidUrl", C::InvalidArgument),
             Self::NoCredentials(_) => ("NoCredentials", C::AuthenticationError),
             Self::Store(error) => (error.code(), C::ResourceUnavailable),
@@ -158,9 +162,11 @@ impl Failure {
             Self::ProtocolVersion { .. } => "Update the JimHost module: the program is newer.".into(),
             Self::UnknownCmdlet(_) => "Update the jimhost program: the module is newer.".into(),
             Self::NotConnected => "Run Connect-JIM -Url <address>.".into(),
-            Self::BadUrl { .. } => "Give -Url like https://jim.example or http://localhost:5200.".into(),
+            Self::BadUrl { .. } => "Give the address as the browser shows it, such as https://jim.example.com.".into(),
+            Self::Binding(_) => "See Get-Help for the cmdlet's parameters.".into(),
+            Self::InputLacks { cmdlet, .. } => format!("Get-Help {cmdlet} -Full says what can be piped."),
+            Self::EntityNotFound { noun, .. } => format!("List the {noun}s to see what is there."),
             Self::NameNotFound { noun, .. } => format!("List the {noun}s to see their names."),
-            Self::EntityNotFound { .. } => "Check the id; it may have been deleted.".into(),
             Self::NameAmbiguous { parameter, .. } => format!("Use -{parameter} with one of the ids."),
             Self::Store(error) => error.advice().to_string(),
             Self::Login(error) => error.advice().to_string(),

@@ -1,434 +1,353 @@
-//! Everything that goes wrong between here and the server, triggered: one clear error record each,
-//! with a category, a stable id, the server's own words and what to do next.
+//! Every way a call can fail: one clear ErrorRecord with category, stable id, the server's words and advice.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
 use serde_json::Value;
-use std::net::TcpListener;
-use std::time::{Duration, Instant};
-use support::pwsh::{Pwsh, pwsh};
-use support::sandbox::Sandbox;
-use support::stub::{Stub, Told, greeting};
-use support::told::{is_error, no_error, one_error};
+use support::{COLLECT, Pwsh, READER_KEY, Sandbox, Stub, greeting, json};
 
-/// The one outcome of a script at a server.
-fn outcome(url: &str, script: &str) -> Value {
-    pwsh(url, script).ok().json()
+const CONNECT: &str = "$null = Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist 6>$null\n";
+
+/// Runs a statement against the sandbox and gives back what became of it.
+fn outcome(sandbox: &Sandbox, script: &str) -> Value {
+    Pwsh::new(&sandbox.url).run(&format!("{COLLECT}{CONNECT}Show-Outcome {{ {script} }}")).json()
 }
 
-/// What `Get-JIMConnectedSystem -Id 1` says of a sandbox with this fault.
-fn with_fault(fault: &str) -> Value {
+/// Exactly one error, with these marks.
+#[track_caller]
+fn one_error(outcome: &Value, id: &str, category: &str, words: &[&str]) {
+    let errors = outcome["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "{outcome:#}");
+    let error = &errors[0];
+    assert!(error["id"].as_str().unwrap().starts_with(&format!("JIM.{id},")), "{error:#}");
+    assert_eq!(error["category"], category, "{error:#}");
+    let message = error["message"].as_str().unwrap();
+    for word in words {
+        assert!(message.contains(word), "no '{word}' in: {message}");
+    }
+    assert_ne!(error["advice"], "", "{error:#}");
+    assert!(!message.contains("jim_ak_"), "{message}");
+}
+
+fn fault(json: &str) -> Value {
     let sandbox = Sandbox::start(&[]);
-    sandbox.faults(fault);
-    outcome(&sandbox.url, "Connect; Write-Result (Get-Outcome { Get-JIMConnectedSystem -Id 1 })")
-}
-
-/// What `Get-JIMConnectedSystem -Id 1` says of a server that answers this, and how often it asked.
-fn with_answer(told: Told) -> (Value, usize) {
-    let stub = Stub::start(move |asked| greeting(asked).unwrap_or_else(|| told.clone()));
-    let outcome = outcome(&stub.url(), "Connect; Write-Result (Get-Outcome { Get-JIMConnectedSystem -Id 1 })");
-    let times = stub.requests().iter().filter(|asked| asked.ends_with("/connected-systems/1")).count();
-    (outcome, times)
-}
-
-// ---- the server is not there, or not what was meant -------------------------------------------------
-
-#[test]
-fn an_address_without_http_is_refused_before_anything_is_sent() {
-    let outcome = outcome("", "Write-Result (Get-Outcome { Connect-JIM -Url 'jim.example' -ApiKey k -NoPersist })");
-    one_error(&outcome, "JIM.InvalidUrl", "InvalidArgument", &["jim.example", "https://"]);
-    assert_eq!(outcome["terminated"], true);
-}
-
-#[test]
-fn a_name_that_does_not_resolve() {
-    let script = "Write-Result (Get-Outcome { Connect-JIM -Url 'https://nonexistent.invalid' -ApiKey k -NoPersist })";
-    let outcome = outcome("", script);
-    let error = one_error(&outcome, "JIM.NameNotResolved", "ConnectionError", &["nonexistent.invalid", "resolved"]);
-    assert!(error["advice"].as_str().unwrap().contains("spelling"), "{error:#}");
-}
-
-#[test]
-fn a_server_that_is_down() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let script = "Write-Result (Get-Outcome { Connect-JIM -Url $Url -ApiKey k -NoPersist })";
-    let outcome = outcome(&format!("http://{free}"), script);
-    let error = one_error(&outcome, "JIM.ConnectionRefused", "ConnectionError", &["refused", &free.to_string()]);
-    assert_eq!(error["retryable"], true);
-}
-
-#[test]
-fn a_server_that_goes_down_in_the_middle() {
-    let sandbox = Sandbox::start(&[]);
-    sandbox.faults(r#"{"reset": "before", "path": "/api/v1/synchronisation/connected-systems/1"}"#);
-    let outcome = outcome(&sandbox.url, "Connect; Write-Result (Get-Outcome { Get-JIMConnectedSystem -Id 1 })");
-    one_error(&outcome, "JIM.ConnectionLost", "ConnectionError", &["connection", "lost"]);
-}
-
-#[test]
-fn a_new_object_whose_answer_was_lost_is_said_to_be_in_doubt_and_not_sent_again() {
-    let sandbox = Sandbox::start(&[]);
-    sandbox.faults(r#"{"reset": "after", "method": "POST"}"#);
-    let script =
-        "Connect; Write-Result (Get-Outcome { New-JIMRunProfile -ConnectedSystemId 1 -Name New -RunType Export })";
-    let outcome = outcome(&sandbox.url, script);
-    let words = ["lost", "may or may not have carried it out"];
-    let error = one_error(&outcome, "JIM.ConnectionLost", "ConnectionError", &words);
-    assert_eq!(error["retryable"], false, "{error:#}");
-    let posts = sandbox.requests().iter().filter(|asked| asked.starts_with("POST ")).count();
-    assert_eq!(posts, 1);
-}
-
-#[test]
-fn a_change_that_can_be_sent_twice_survives_a_lost_answer() {
-    let sandbox = Sandbox::start(&[]);
-    sandbox.faults(
-        r#"[{"reset": "after", "method": "PUT", "count": 1}, {"reset": "before", "method": "DELETE", "count": 1}]"#,
-    );
-    let script = "Connect
-Write-Result (Get-Outcome { Set-JIMRunProfile -ConnectedSystemId 1 -RunProfileId 1 -PageSize 7 -PassThru })
-Write-Result (Get-Outcome { Remove-JIMRunProfile -ConnectedSystemId 1 -RunProfileId 1 -Force })";
-    let told = pwsh(&sandbox.url, script).ok().results();
-    no_error(&told[0]);
-    assert_eq!(told[0]["output"][0]["PageSize"], 7);
-    no_error(&told[1]);
-}
-
-#[test]
-fn a_removal_whose_answer_was_lost_is_not_called_missing() {
-    let sandbox = Sandbox::start(&[]);
-    sandbox.faults(r#"{"reset": "after", "method": "DELETE", "count": 1}"#);
-    let script =
-        "Connect; Write-Result (Get-Outcome { Remove-JIMRunProfile -ConnectedSystemId 1 -RunProfileId 1 -Force })";
-    no_error(&outcome(&sandbox.url, script));
-}
-
-#[test]
-fn no_answer_in_time() {
-    let sandbox = Sandbox::start(&[]);
-    sandbox.faults(r#"{"latencyMs": 20000, "path": "/api/v1/synchronisation/connected-systems/1"}"#);
-    let script = "Connect -RequestTimeoutSeconds 1; Write-Result (Get-Outcome { Get-JIMConnectedSystem -Id 1 })";
-    let start = Instant::now();
-    let outcome = outcome(&sandbox.url, script);
-    one_error(&outcome, "JIM.Timeout", "OperationTimeout", &["1 s", "/api/v1/synchronisation/connected-systems/1"]);
-    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
-}
-
-#[test]
-fn a_page_of_another_site_is_not_taken_for_the_server() {
-    let sandbox = Sandbox::start(&[]);
-    let script = "Write-Result (Get-Outcome { Connect-JIM -Url \"$Url/elsewhere\" -ApiKey $ApiKey -NoPersist })";
-    let outcome = outcome(&sandbox.url, script);
-    one_error(&outcome, "JIM.UnexpectedAnswer", "ProtocolError", &["web page", "Check the URL"]);
-}
-
-// ---- certificates -----------------------------------------------------------------------------------
-
-fn tls_server() -> (Stub, String) {
-    Stub::start_tls(|asked| greeting(asked).unwrap_or_else(|| Told::json(200, "{}")))
-}
-
-#[test]
-fn a_certificate_nobody_vouches_for_is_refused() {
-    let (server, _) = tls_server();
-    let script = "Write-Result (Get-Outcome { Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist })";
-    let outcome = outcome(&server.url(), script);
-    let error = one_error(&outcome, "JIM.TlsRefused", "SecurityError", &["certificate", "not signed by an authority"]);
-    assert!(error["advice"].as_str().unwrap().contains("-CertificateFile"), "{error:#}");
-    assert!(server.asked().is_empty(), "nothing was sent: {:?}", server.requests());
-}
-
-#[test]
-fn a_certificate_that_is_named_is_trusted() {
-    let (server, pem) = tls_server();
-    let session = Pwsh::new();
-    let file = session.home.join("server.pem");
-    std::fs::write(&file, pem).unwrap();
-    let file = file.display();
+    let connect = format!("{COLLECT}{CONNECT}");
     let script = format!(
-        "Write-Result (Get-Outcome {{ Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist -CertificateFile '{file}' }})"
+        "{connect}$null = Invoke-RestMethod -Method Post -Uri \"$Url/sandbox/faults\" -ContentType application/json -Body '{json}'\nShow-Outcome {{ Get-JIMRunProfile -ConnectedSystemId 1 }}"
     );
-    let outcome = session.run(&server.url(), &script).ok().json();
-    no_error(&outcome);
-    assert_eq!(outcome["output"][0]["Connected"], true, "{outcome:#}");
-    assert!(server.asked().len() >= 3);
+    Pwsh::new(&sandbox.url).run(&script).json()
 }
 
 #[test]
-fn a_certificate_check_can_be_skipped() {
-    let (server, _) = tls_server();
-    let script =
-        "Write-Result (Get-Outcome { Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist -SkipCertificateCheck })";
-    let outcome = outcome(&server.url(), script);
-    no_error(&outcome);
-    assert_eq!(outcome["output"][0]["Connected"], true, "{outcome:#}");
+fn no_address() {
+    for url in ["ftp://example.org", "jim.example.com"] {
+        let outcome =
+            Pwsh::new(url).run(&format!("{COLLECT}Show-Outcome {{ Connect-JIM -Url $Url -ApiKey x }}")).json();
+        one_error(&outcome, "InvalidUrl", "InvalidArgument", &[url, "http://"]);
+        assert_eq!(outcome["terminating"], true);
+    }
 }
 
 #[test]
-fn a_certificate_file_that_is_none() {
-    let session = Pwsh::new();
-    let file = session.home.join("none.pem");
-    std::fs::write(&file, "nothing to see").unwrap();
+fn no_such_name() {
+    let outcome = Pwsh::new("http://nonexistent.invalid")
+        .run(&format!("{COLLECT}Show-Outcome {{ Connect-JIM -Url $Url -ApiKey $ApiKey 3>$null }}"))
+        .json();
+    one_error(&outcome, "NameNotResolved", "ConnectionError", &["nonexistent.invalid", "could not be resolved"]);
+}
+
+#[test]
+fn server_down() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let outcome = Pwsh::new(&url)
+        .run(&format!("{COLLECT}Show-Outcome {{ Connect-JIM -Url $Url -ApiKey $ApiKey }}; Get-JIMConnection"))
+        .json();
+    one_error(&outcome, "ConnectionRefused", "ConnectionError", &[&url, "refused"]);
+    assert_eq!(outcome["terminating"], true);
+}
+
+#[test]
+fn timeout() {
+    let sandbox = Sandbox::start(&[]);
     let script = format!(
-        "Write-Result (Get-Outcome {{ Connect-JIM -Url https://127.0.0.1:9 -ApiKey k -NoPersist -CertificateFile '{}' }})",
-        file.display()
+        "{COLLECT}$null = Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist -RequestTimeoutSeconds 1 6>$null
+        $null = Invoke-RestMethod -Method Post -Uri \"$Url/sandbox/faults\" -ContentType application/json -Body '{{\"latencyMs\":5000}}'
+        Show-Outcome {{ Get-JIMRunProfile -ConnectedSystemId 1 }}"
     );
-    let outcome = session.run("", &script).ok().json();
-    one_error(&outcome, "JIM.CertificateFileInvalid", "InvalidArgument", &["none.pem", "no certificate"]);
+    one_error(&Pwsh::new(&sandbox.url).run(&script).json(), "Timeout", "OperationTimeout", &["1 s"]);
 }
 
-// ---- the server says no -----------------------------------------------------------------------------
+#[test]
+fn validation_errors_as_problem_details() {
+    let outcome =
+        outcome(&Sandbox::start(&[]), "New-JIMRunProfile -ConnectedSystemId 1 -Name ('x' * 201) -RunType Export");
+    one_error(&outcome, "ValidationFailed", "InvalidData", &["Name", "200"]);
+    assert_eq!(outcome["errors"][0]["status"], 400);
+    assert_eq!(outcome["terminating"], false);
+}
 
 #[test]
-fn validation_errors_of_problem_details_name_each_field() {
+fn unknown_key() {
     let sandbox = Sandbox::start(&[]);
-    let script = "Connect; Write-Result (Get-Outcome { Set-JIMRunProfile -ConnectedSystemId 1 -RunProfileId 1 -FilePath ('x' * 501) })";
-    let outcome = outcome(&sandbox.url, script);
-    let words = ["(400)", "FilePath: The field FilePath must be a string with a maximum length of 500."];
-    let error = one_error(&outcome, "JIM.ValidationFailed", "InvalidData", &words);
-    assert_eq!(error["status"], 400);
-    assert_eq!(error["serverMessage"], "One or more validation errors occurred.");
-}
-
-#[test]
-fn validation_errors_with_the_servers_own_code_name_each_field() {
-    let body = r#"{"code":"VALIDATION_ERROR","message":"One or more settings are invalid.","details":null,"validationErrors":{"File Path":["File not found: 'x'."]},"timestamp":"2026-01-01T00:00:00Z"}"#;
-    let (outcome, _) = with_answer(Told::json(400, body));
-    let words = ["One or more settings are invalid.", "File Path: File not found: 'x'."];
-    one_error(&outcome, "JIM.ValidationFailed", "InvalidData", &words);
-}
-
-#[test]
-fn a_plain_bad_request_keeps_the_servers_words() {
-    let body = r#"{"code":"BAD_REQUEST","message":"The filter makes no sense.","details":null}"#;
-    let (outcome, times) = with_answer(Told::json(400, body));
-    let error = one_error(&outcome, "JIM.BadRequest", "InvalidArgument", &["(400)", "The filter makes no sense."]);
-    assert_eq!(error["serverMessage"], "The filter makes no sense.");
-    assert_eq!(times, 1);
-}
-
-#[test]
-fn a_key_that_is_refused() {
-    let sandbox = Sandbox::start(&[]);
-    let script = "Write-Result (Get-Outcome { Connect-JIM -Url $Url -ApiKey 'jim_ak_wrong' -NoPersist })";
-    let outcome = outcome(&sandbox.url, script);
-    let words = ["(401)", "Authentication required"];
-    let error = one_error(&outcome, "JIM.AuthenticationFailed", "AuthenticationError", &words);
-    assert!(!error["message"].as_str().unwrap().contains("jim_ak_wrong"), "{error:#}");
-}
-
-#[test]
-fn the_401_of_a_server_without_its_database_does_not_blame_the_key() {
-    let sandbox = Sandbox::start(&[]);
-    sandbox.faults(r#"{"databaseDown": true}"#);
-    let script = "Write-Result (Get-Outcome { Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist })";
-    let outcome = outcome(&sandbox.url, script);
-    let error = one_error(&outcome, "JIM.DatabaseDown", "ResourceUnavailable", &["database", "not at fault"]);
-    assert!(error["advice"].as_str().unwrap().contains("Keep the key"), "{error:#}");
-}
-
-#[test]
-fn the_database_may_go_down_after_connecting() {
-    let outcome = with_fault(
-        r#"[{"databaseDown": true, "path": "/api/v1/synchronisation/connected-systems/1"},
-                                 {"databaseDown": true, "path": "/api/v1/health/ready"}]"#,
+    let outcome = Pwsh::new(&sandbox.url)
+        .run(&format!("{COLLECT}Show-Outcome {{ Connect-JIM -Url $Url -ApiKey jim_ak_wrong_0000000 }}"))
+        .json();
+    one_error(
+        &outcome,
+        "AuthenticationFailed",
+        "AuthenticationError",
+        &["Authentication failed", "API key may be invalid", "Authentication required"],
     );
-    one_error(&outcome, "JIM.DatabaseDown", "ResourceUnavailable", &["database"]);
 }
 
 #[test]
-fn a_key_without_the_role() {
+fn key_without_roles() {
     let sandbox = Sandbox::start(&[]);
-    let key = support::READER_KEY;
     let script = format!(
-        "Connect-JIM -Url $Url -ApiKey '{key}' -NoPersist 3>$null | Out-Null; Write-Result (Get-Outcome {{ Get-JIMConnectedSystem -Id 1 }})"
+        "{COLLECT}$c = Connect-JIM -Url $Url -ApiKey {READER_KEY} -NoPersist 3>$null 6>$null\nif ($c.Authorised) {{ throw 'authorised' }}\nShow-Outcome {{ Get-JIMConnectedSystem }}"
     );
-    let outcome = outcome(&sandbox.url, &script);
-    let error = one_error(&outcome, "JIM.AccessDenied", "PermissionDenied", &["(403)", "role"]);
-    assert_eq!(error["status"], 403);
+    one_error(
+        &Pwsh::new(&sandbox.url).run(&script).json(),
+        "AccessDenied",
+        "PermissionDenied",
+        &["Access denied", "403"],
+    );
 }
 
 #[test]
-fn something_that_does_not_exist() {
-    let sandbox = Sandbox::start(&[]);
-    let outcome = outcome(&sandbox.url, "Connect; Write-Result (Get-Outcome { Get-JIMConnectedSystem -Id 99 })");
-    let words = ["Connected System with ID 99 not found."];
-    let error = one_error(&outcome, "JIM.NotFound", "ObjectNotFound", &words);
-    assert_eq!(error["serverMessage"], words[0]);
+fn not_found() {
+    let outcome = outcome(&Sandbox::start(&[]), "Set-JIMRunProfile -ConnectedSystemId 1 -RunProfileId 999 -PageSize 5");
+    one_error(&outcome, "NotFound", "ObjectNotFound", &["not found", "run profile 999 of connected system 1"]);
+    assert_eq!(outcome["errors"][0]["status"], 404);
+    assert_eq!(outcome["errors"][0]["type"], "KeyNotFoundException");
 }
 
 #[test]
-fn a_conflict() {
-    let body = r#"{"code":"CONFLICT","message":"A run is in progress.","details":null}"#;
-    let (outcome, times) = with_answer(Told::json(409, body));
-    one_error(&outcome, "JIM.Conflict", "ResourceExists", &["(409)", "A run is in progress."]);
-    assert_eq!(times, 1);
-}
-
-// ---- the server can't -------------------------------------------------------------------------------
-
-#[test]
-fn a_rate_limit_with_a_time_is_waited_out() {
-    let sandbox = Sandbox::start(&[]);
-    let path = "/api/v1/synchronisation/connected-systems/1";
-    sandbox.faults(&format!(r#"{{"nextStatus": [429], "retryAfter": "1", "path": "{path}"}}"#));
-    let script = "Connect; $sw = [Diagnostics.Stopwatch]::StartNew(); $o = Get-Outcome { Get-JIMConnectedSystem -Id 1 }; $o.ms = $sw.ElapsedMilliseconds; Write-Result $o";
-    let outcome = outcome(&sandbox.url, script);
-    no_error(&outcome);
-    assert_eq!(outcome["output"][0]["Name"], "HR CSV Source");
-    let waited = outcome["ms"].as_i64().unwrap();
-    assert!((950..4000).contains(&waited), "waited {waited} ms");
-    let asked: Vec<_> = sandbox.requests().into_iter().filter(|asked| asked.contains(path)).collect();
-    assert_eq!(asked, [format!("GET {path} 429"), format!("GET {path} 200")]);
+fn conflict() {
+    one_error(&fault(r#"{"nextStatus":[409]}"#), "Conflict", "ResourceExists", &["409"]);
 }
 
 #[test]
-fn a_rate_limit_without_a_time_is_waited_out() {
-    let sandbox = Sandbox::start(&[]);
-    sandbox.faults(r#"{"nextStatus": [429], "path": "/api/v1/synchronisation/connected-systems/1"}"#);
-    let script = "Connect; $sw = [Diagnostics.Stopwatch]::StartNew(); $o = Get-Outcome { Get-JIMConnectedSystem -Id 1 }; $o.ms = $sw.ElapsedMilliseconds; Write-Result $o";
-    let outcome = outcome(&sandbox.url, script);
-    no_error(&outcome);
-    assert_eq!(outcome["output"][0]["Id"], 1);
-    let waited = outcome["ms"].as_i64().unwrap();
-    assert!((900..5000).contains(&waited), "waited {waited} ms");
+fn rate_limit_passes_with_and_without_retry_after() {
+    for fault_json in [r#"{"nextStatus":[429],"retryAfter":"1","count":1}"#, r#"{"nextStatus":[429],"count":1}"#] {
+        let outcome = fault(fault_json);
+        assert_eq!(outcome["errors"].as_array().unwrap().len(), 0, "{outcome:#}");
+        assert_eq!(outcome["count"], 3);
+    }
 }
 
 #[test]
-fn a_rate_limit_that_stays_is_an_error_in_the_end() {
-    // Six answers with a second between them: the shortest that proves the end of patience.
-    let body = r#"{"error":"Too Many Requests","message":"Rate limit exceeded."}"#;
-    let (outcome, times) = with_answer(Told::json(429, body).header("Retry-After", "1"));
-    let error = one_error(&outcome, "JIM.RateLimited", "LimitsExceeded", &["429", "Rate limit exceeded."]);
-    assert_eq!(error["retryAfter"], 1, "{error:#}");
-    assert_eq!(error["retryable"], true);
-    assert_eq!(times, 6);
+fn server_errors_are_not_retried_but_a_gateway_is() {
+    one_error(&fault(r#"{"nextStatus":[500]}"#), "ServerError", "NotSpecified", &["500"]);
+    let outcome = fault(r#"{"nextStatus":[503,502],"count":2}"#);
+    assert_eq!(outcome["count"], 3, "{outcome:#}");
 }
 
 #[test]
-fn a_failure_of_the_server_is_shown_with_its_words_and_not_repeated() {
-    let body = r#"{"code":"INTERNAL_ERROR","message":"Object reference not set.","details":null}"#;
-    let (outcome, times) = with_answer(Told::json(500, body));
-    let error = one_error(&outcome, "JIM.ServerError", "NotSpecified", &["(500)", "Object reference not set."]);
-    assert_eq!(error["status"], 500);
-    assert_eq!(times, 1);
-}
-
-#[test]
-fn a_server_that_is_away_for_a_moment_is_not_noticed() {
-    let outcome = with_fault(r#"{"nextStatus": [503], "path": "/api/v1/synchronisation/connected-systems/1"}"#);
-    no_error(&outcome);
-    assert_eq!(outcome["output"][0]["Id"], 1);
-}
-
-#[test]
-fn a_proxy_that_has_lost_its_server() {
-    let page = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>";
-    let told = Told { status: 502, headers: vec![("Content-Type".into(), "text/html".into())], body: page.into() };
-    let (outcome, times) = with_answer(told);
-    let error = one_error(&outcome, "JIM.ServiceUnavailable", "ResourceUnavailable", &["(502)", "502 Bad Gateway"]);
-    assert!(!error["message"].as_str().unwrap().contains('<'), "{error:#}");
-    assert!(times > 1, "a read is tried again");
-}
-
-// ---- success that is none ---------------------------------------------------------------------------
-
-#[test]
-fn a_page_instead_of_data() {
-    let outcome = with_fault(r#"{"html": true, "path": "/api/v1/synchronisation/connected-systems/1"}"#);
-    one_error(&outcome, "JIM.UnexpectedAnswer", "ProtocolError", &["web page"]);
+fn a_web_page_instead_of_json() {
+    one_error(&fault(r#"{"html":true,"count":1}"#), "UnexpectedAnswer", "ProtocolError", &["web page"]);
 }
 
 #[test]
 fn an_empty_answer() {
-    let outcome = with_fault(r#"{"emptyBody": true, "path": "/api/v1/synchronisation/connected-systems/1"}"#);
-    one_error(&outcome, "JIM.UnexpectedAnswer", "ProtocolError", &["empty"]);
+    one_error(&fault(r#"{"emptyBody":true,"count":1}"#), "UnexpectedAnswer", "ProtocolError", &["empty"]);
 }
 
 #[test]
 fn json_that_is_cut_off() {
-    let outcome = with_fault(r#"{"truncatedJson": true, "path": "/api/v1/synchronisation/connected-systems/1"}"#);
-    one_error(&outcome, "JIM.UnexpectedAnswer", "ProtocolError", &["cut off"]);
+    one_error(&fault(r#"{"truncatedJson":true,"count":1}"#), "UnexpectedAnswer", "ProtocolError", &["cut off"]);
 }
 
 #[test]
 fn an_answer_of_another_shape() {
-    // A list with a text in it, in place of one object and in place of a page of objects.
+    one_error(&fault(r#"{"wrongShape":true,"count":1}"#), "UnexpectedAnswer", "InvalidResult", &["shape"]);
+}
+
+#[test]
+fn the_401_that_means_a_database_that_is_down() {
+    one_error(&fault(r#"{"databaseDown":true}"#), "DatabaseDown", "ResourceUnavailable", &["database", "not at fault"]);
+}
+
+#[test]
+fn a_lost_connection_is_retried_for_reads_and_told_for_creations() {
+    let outcome = fault(r#"{"reset":"before","count":2}"#);
+    assert_eq!(outcome["count"], 3, "{outcome:#}");
+    let stub = Stub::start(|method, path, _| match (method, path.split('?').next().unwrap()) {
+        ("GET", "/api/v1/health") => json(200, r#"{"status":"healthy"}"#),
+        ("GET", "/api/v1/synchronisation/connected-systems") => json(200, r#"{"items":[]}"#),
+        ("POST", _) => String::new(),
+        _ => json(404, "{}"),
+    });
+    let outcome = Pwsh::new(&stub.url)
+        .run(&format!(
+            "{COLLECT}{CONNECT}Show-Outcome {{ New-JIMRunProfile -ConnectedSystemId 1 -Name x -RunType Export }}"
+        ))
+        .json();
+    one_error(&outcome, "ConnectionLost", "ConnectionError", &["lost", "may or may not"]);
+    assert_eq!(stub.seen().iter().filter(|r| r.starts_with("POST")).count(), 1, "{:?}", stub.seen());
+}
+
+#[test]
+fn one_bad_item_does_not_stop_the_others() {
     let sandbox = Sandbox::start(&[]);
-    let script = "Connect
-Invoke-RestMethod -Method Post -Uri \"$Url/sandbox/faults\" -Body '{\"wrongShape\": true}' -ContentType application/json | Out-Null
-Write-Result (Get-Outcome { Get-JIMConnectedSystem -Id 1 })
-Write-Result (Get-Outcome { Get-JIMConnectedSystem })";
-    let told = pwsh(&sandbox.url, script).ok().results();
-    for outcome in &told {
-        one_error(outcome, "JIM.UnexpectedAnswer", "InvalidResult", &["another shape"]);
-        assert_eq!(outcome["output"], serde_json::json!([]), "{outcome:#}");
+    let outcome = outcome(
+        &sandbox,
+        "1, 99, 2 | ForEach-Object { [pscustomobject] @{ Id = $_ } } | Get-JIMRunProfile | Select-Object -ExpandProperty ConnectedSystemId -Unique",
+    );
+    one_error(&outcome, "NotFound", "ObjectNotFound", &["99"]);
+    assert_eq!(outcome["terminating"], false);
+    assert_eq!(outcome["values"], serde_json::json!([1, 2]));
+}
+
+#[test]
+fn stop_is_honoured_as_parameter_and_as_preference_of_the_script() {
+    let sandbox = Sandbox::start(&[]);
+    let parameter = outcome(&sandbox, "Get-JIMRunProfile -ConnectedSystemId 99 -ErrorAction Stop; 'reached'");
+    assert_eq!(
+        (&parameter["terminating"], &parameter["count"]),
+        (&Value::Bool(true), &Value::from(0)),
+        "{parameter:#}"
+    );
+    let script = format!(
+        "{COLLECT}{CONNECT}$ErrorActionPreference = 'Stop'\nShow-Outcome {{ Get-JIMRunProfile -ConnectedSystemId 99; 'reached' }}"
+    );
+    let preference = Pwsh::new(&sandbox.url).run(&script).json();
+    assert_eq!(
+        (&preference["terminating"], &preference["count"]),
+        (&Value::Bool(true), &Value::from(0)),
+        "{preference:#}"
+    );
+}
+
+#[test]
+fn a_catch_can_tell_failures_apart() {
+    let sandbox = Sandbox::start(&[]);
+    let run = Pwsh::new(&sandbox.url).run(&format!(
+        "{CONNECT}try {{ Get-JIMRunProfile -ConnectedSystemId 99 -ErrorAction Stop }}
+        catch [System.Collections.Generic.KeyNotFoundException] {{ \"caught $($_.FullyQualifiedErrorId)\" }}"
+    ));
+    assert!(run.stdout.contains("caught JIM.NotFound,Get-JIMRunProfile"), "{}", run.text());
+}
+
+#[test]
+fn not_connected() {
+    let outcome = Pwsh::new("http://127.0.0.1:9")
+        .run(&format!("{COLLECT}Show-Outcome {{ Get-JIMRunProfile -ConnectedSystemId 1 }}"))
+        .json();
+    one_error(&outcome, "NotConnected", "ConnectionError", &["Connect-JIM"]);
+}
+
+#[test]
+fn names_that_are_unknown_or_ambiguous() {
+    let sandbox = Sandbox::start(&[]);
+    let unknown = outcome(&sandbox, "Get-JIMRunProfile -ConnectedSystemName Payroll");
+    one_error(&unknown, "NameNotFound", "ObjectNotFound", &["not found", "Payroll"]);
+    let ambiguous = outcome(
+        &sandbox,
+        "New-JIMRunProfile -ConnectedSystemId 1 -Name 'Full Import' -RunType Export; Set-JIMRunProfile -ConnectedSystemId 1 -RunProfileName 'full import' -PageSize 5",
+    );
+    one_error(&ambiguous, "NameAmbiguous", "InvalidArgument", &["Multiple", "-RunProfileId"]);
+}
+
+/// What `Get-JIMConnectedSystem -Id 1` says of a server that answers this, and how often it asked.
+fn answered(answer: String) -> (Value, usize) {
+    let stub = Stub::start(move |_, path, _| greeting(path).unwrap_or_else(|| answer.clone()));
+    let script = format!("{COLLECT}{CONNECT}Show-Outcome {{ Get-JIMConnectedSystem -Id 1 }}");
+    let outcome = Pwsh::new(&stub.url).run(&script).json();
+    let times = stub.seen().iter().filter(|request| request.ends_with("/connected-systems/1")).count();
+    (outcome, times)
+}
+
+#[test]
+fn validation_errors_with_the_servers_own_code_name_each_field() {
+    let body = r#"{"code":"VALIDATION_ERROR","message":"One or more settings are invalid.","details":null,"validationErrors":{"File Path":["File not found: 'x'."]}}"#;
+    let (outcome, times) = answered(json(400, body));
+    let words = ["One or more settings are invalid.", "File Path: File not found: 'x'."];
+    one_error(&outcome, "ValidationFailed", "InvalidData", &words);
+    assert_eq!(times, 1);
+}
+
+#[test]
+fn a_plain_bad_request_keeps_the_servers_words() {
+    let (outcome, times) = answered(json(400, r#"{"code":"BAD_REQUEST","message":"The filter makes no sense."}"#));
+    one_error(&outcome, "BadRequest", "InvalidArgument", &["(400)", "The filter makes no sense."]);
+    assert_eq!(outcome["errors"][0]["server"], "The filter makes no sense.");
+    assert_eq!(times, 1);
+}
+
+#[test]
+fn a_rate_limit_that_stays_is_an_error_in_the_end() {
+    let body = r#"{"error":"Too Many Requests","message":"Rate limit exceeded."}"#;
+    let length = body.len();
+    let (outcome, times) = answered(format!(
+        "HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    ));
+    one_error(&outcome, "RateLimited", "LimitsExceeded", &["429", "Rate limit exceeded."]);
+    assert_eq!(times, 6, "tried five times more");
+}
+
+#[test]
+fn a_proxy_that_has_lost_its_server_is_asked_again_and_its_page_is_not_shown() {
+    let page = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>";
+    let length = page.len();
+    let (outcome, times) =
+        answered(format!("HTTP/1.1 502 X\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n{page}"));
+    one_error(&outcome, "ServiceUnavailable", "ResourceUnavailable", &["(502)", "502 Bad Gateway"]);
+    assert!(!outcome["errors"][0]["message"].as_str().unwrap().contains('<'), "{outcome:#}");
+    assert!(times > 1);
+}
+
+#[test]
+fn the_page_of_another_site_is_not_taken_for_the_server() {
+    let sandbox = Sandbox::start(&[]);
+    let script = format!("{COLLECT}Show-Outcome {{ Connect-JIM -Url \"$Url/elsewhere\" -ApiKey $ApiKey -NoPersist }}");
+    let outcome = Pwsh::new(&sandbox.url).run(&script).json();
+    one_error(&outcome, "UnexpectedAnswer", "ProtocolError", &["web page", "Check the URL"]);
+}
+
+#[test]
+fn a_list_with_something_else_in_it_is_no_list_of_objects() {
+    for body in [r#"["unexpected"]"#, "[1]", r#"{"items":[["unexpected"]],"totalCount":1}"#] {
+        let (outcome, _) = answered(json(200, body));
+        if body.starts_with('[') {
+            one_error(&outcome, "UnexpectedAnswer", "InvalidResult", &["another shape"]);
+            assert_eq!(outcome["count"], 0, "{outcome:#}");
+        }
+        let stub = Stub::start(move |_, path, _| match path {
+            path if path.ends_with("/run-profiles") => json(200, body),
+            path => greeting(path).unwrap_or_else(|| json(404, "{}")),
+        });
+        let script = format!("{COLLECT}{CONNECT}Show-Outcome {{ Get-JIMRunProfile -ConnectedSystemId 1 }}");
+        let outcome = Pwsh::new(&stub.url).run(&script).json();
+        one_error(&outcome, "UnexpectedAnswer", "InvalidResult", &["another shape"]);
+        assert_eq!(outcome["count"], 0, "{outcome:#}");
     }
-    assert_eq!(told.len(), 2);
 }
 
-// ---- how errors behave in PowerShell ----------------------------------------------------------------
-
-const THREE: &str = "Connect\n$ids = 1, 99, 2\n";
-
 #[test]
-fn one_bad_item_does_not_stop_the_pipeline() {
+fn what_can_be_sent_twice_survives_a_lost_answer() {
     let sandbox = Sandbox::start(&[]);
-    let script = format!(
-        "{THREE}Write-Result (Get-Outcome {{ $ids | ForEach-Object {{ [pscustomobject] @{{ ConnectedSystemId = $_; Id = $(if ($_ -eq 2) {{ 4 }} else {{ 1 }}) }} }} | Set-JIMRunProfile -PageSize 7 -PassThru }})"
+    sandbox.faults(
+        r#"[{"reset": "after", "method": "PUT", "count": 1}, {"reset": "after", "method": "DELETE", "count": 1}]"#,
     );
-    let outcome = outcome(&sandbox.url, &script);
-    one_error(&outcome, "JIM.NotFound", "ObjectNotFound", &["99"]);
-    assert_eq!(outcome["terminated"], false);
-    let output = outcome["output"].as_array().unwrap();
-    assert_eq!(output.len(), 2, "the first and the third: {outcome:#}");
-    assert!(output.iter().all(|profile| profile["PageSize"] == 7), "{outcome:#}");
-}
-
-#[test]
-fn error_action_stop_ends_the_pipeline_and_try_catches_it() {
-    let sandbox = Sandbox::start(&[]);
-    let script = format!(
-        "{THREE}Write-Result (Get-Outcome {{ $ids | ForEach-Object {{ [pscustomobject] @{{ ConnectedSystemId = $_ }} }} | Get-JIMRunProfile -ErrorAction Stop }})"
+    let told = outcome(
+        &sandbox,
+        "Set-JIMRunProfile -ConnectedSystemId 1 -RunProfileId 1 -PageSize 7 -PassThru
+        Remove-JIMRunProfile -ConnectedSystemId 1 -RunProfileId 1 -Force
+        @(Get-JIMRunProfile -ConnectedSystemId 1).Count",
     );
-    let outcome = outcome(&sandbox.url, &script);
-    assert_eq!(outcome["terminated"], true);
-    is_error(&outcome["errors"][0], "JIM.NotFound", "ObjectNotFound", &["99"]);
-    let of: Vec<_> = outcome["output"].as_array().unwrap().iter().map(|o| o["ConnectedSystemId"].clone()).collect();
-    assert!(of.iter().all(|id| id == 1) && !of.is_empty(), "nothing after the failure: {outcome:#}");
-    assert!(!sandbox.requests().iter().any(|asked| asked.contains("connected-systems/2/")));
-}
-
-#[test]
-fn the_preference_of_the_calling_script_counts() {
-    let sandbox = Sandbox::start(&[]);
-    let script = "Connect
-$ErrorActionPreference = 'Stop'
-$caught = $false; $reached = $false
-try { Get-JIMConnectedSystem -Id 99; $reached = $true } catch { $caught = $true; $id = $_.FullyQualifiedErrorId }
-Write-Result @{ caught = $caught; reached = $reached; id = $id }";
-    let told = outcome(&sandbox.url, script);
-    assert_eq!(told["caught"], true, "{told:#}");
-    assert_eq!(told["reached"], false, "{told:#}");
-    assert!(told["id"].as_str().unwrap().starts_with("JIM.NotFound,"), "{told:#}");
+    assert_eq!(told["errors"], serde_json::json!([]), "a removal that happened isn't called missing: {told:#}");
+    assert_eq!((&told["values"][0]["PageSize"], &told["values"][1]), (&7.into(), &2.into()), "{told:#}");
 }
 
 #[test]
 fn quiet_errors_are_remembered_and_ignored_ones_are_not() {
     let sandbox = Sandbox::start(&[]);
-    let script = "Connect
-Write-Result (Get-Outcome { Get-JIMConnectedSystem -Id 99 -ErrorAction SilentlyContinue -ErrorVariable problem; $problem.Count })
-Write-Result (Get-Outcome { Get-JIMConnectedSystem -Id 99 -ErrorAction Ignore })";
-    let told = pwsh(&sandbox.url, script).ok().results();
-    assert_eq!(told[0]["errors"], serde_json::json!([]));
-    assert_eq!((&told[0]["remembered"], &told[0]["output"][0]), (&1.into(), &1.into()), "{:#}", told[0]);
-    assert_eq!((&told[1]["remembered"], &told[1]["errors"]), (&0.into(), &serde_json::json!([])), "{:#}", told[1]);
-}
-
-#[test]
-fn without_a_connection_a_cmdlet_says_how_to_get_one() {
-    let outcome = outcome("", "Write-Result (Get-Outcome { Get-JIMConnectedSystem })");
-    let error = one_error(&outcome, "JIM.NotConnected", "ConnectionError", &["Connect-JIM"]);
-    assert!(error["advice"].as_str().unwrap().contains("Connect-JIM"));
+    let quiet = "Get-JIMConnectedSystem -Id 99 -ErrorAction SilentlyContinue -ErrorVariable problem; $problem.Count";
+    let told = outcome(&sandbox, quiet);
+    one_error(&told, "NotFound", "ObjectNotFound", &["99"]);
+    assert_eq!(told["values"][0], 1, "{told:#}");
+    let told = outcome(&sandbox, "Get-JIMConnectedSystem -Id 99 -ErrorAction Ignore");
+    assert_eq!(told["errors"], serde_json::json!([]), "{told:#}");
 }

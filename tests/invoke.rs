@@ -6,8 +6,7 @@ mod support;
 use serde_json::Value;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
-use support::sandbox::Sandbox;
-use support::{KEY, command, program, root};
+use support::{KEY, Sandbox, command, find_pwsh, program};
 
 /// What a run of the program left behind.
 struct Ran {
@@ -102,7 +101,7 @@ fn what_if_shows_the_change_and_sends_none() {
     let ran = invoke(&sandbox, &["Set-JIMRunProfile", "--what-if", "--json", change]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stderr.contains("PageSize: 500 -> 750"), "{}", ran.stderr);
-    assert!(!sandbox.requests().iter().any(|asked| asked.starts_with("PUT")));
+    assert!(!sandbox.record().iter().any(|asked| asked.starts_with("PUT")));
 }
 
 #[test]
@@ -112,10 +111,10 @@ fn a_deletion_needs_yes() {
     let ran = invoke(&sandbox, &["Remove-JIMRunProfile", "--json", which]);
     assert_ne!(ran.code, 0);
     assert!(ran.stderr.contains("needsYes"), "{}", ran.stderr);
-    assert!(!sandbox.requests().iter().any(|asked| asked.starts_with("DELETE")));
+    assert!(!sandbox.record().iter().any(|asked| asked.starts_with("DELETE")));
     let ran = invoke(&sandbox, &["Remove-JIMRunProfile", "--yes", "--json", which]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(sandbox.requests().iter().any(|asked| asked.starts_with("DELETE")));
+    assert!(sandbox.record().iter().any(|asked| asked.starts_with("DELETE")));
 }
 
 #[test]
@@ -143,7 +142,7 @@ fn a_reader_that_has_enough_is_no_error() {
 #[test]
 fn the_doctor_says_what_it_finds_and_what_to_do() {
     let home = tempfile::tempdir().unwrap();
-    let pwsh = support::pwsh::engine();
+    let pwsh = find_pwsh();
     let run = |arguments: &[&str]| -> Ran {
         let mut command = command(home.path());
         command.arg("doctor").args(arguments).env("JIMHOST_PWSH", &pwsh).env("JIM_API_KEY", "jim_ak_secret");
@@ -176,14 +175,19 @@ fn a_sandbox_takes_the_key_it_is_given_and_no_other() {
 #[test]
 fn a_sandbox_on_a_port_in_use_says_so() {
     let sandbox = Sandbox::start(&[]);
-    let second = Command::new(program()).args(["sandbox", "--listen", sandbox.address()]).output().unwrap();
-    let ran = Ran::from(second);
-    assert!(ran.code != 0 && ran.stderr.contains(sandbox.address()), "{}", ran.stderr);
+    let address = sandbox.url.trim_start_matches("http://");
+    let ran: Ran = Command::new(program()).args(["sandbox", "--listen", address]).output().unwrap().into();
+    assert!(ran.code != 0 && ran.stderr.contains(address), "{}", ran.stderr);
 }
 
 #[test]
 fn the_checked_in_module_is_what_the_catalogue_says() {
-    let ran: Ran = Command::new(program()).args(["generate", "--check", "--root"]).arg(root()).output().unwrap().into();
+    let ran: Ran = Command::new(program())
+        .args(["generate", "--check", "--root"])
+        .arg(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap()
+        .into();
     assert_eq!(ran.code, 0, "run `jimhost generate`: {}", ran.stderr);
 }
 

@@ -3,11 +3,11 @@
 use super::Context;
 use super::lookup::{self, acted};
 use super::names::{sentence, shown};
+use super::output::{check, emit, emit_answer, reason, warn};
 use super::session::Connected;
-use super::wildcard::is_like;
 use crate::api::{Event, Method, Page, Request, Response};
 use crate::binding::{Built, Variables, built};
-use crate::catalog::row::{self, Cmdlet, Current, Emit, Kind, NoChange, Paging};
+use crate::catalog::row::{self, Cmdlet, Current, Emit, Form, Kind, NoChange, Paging};
 use crate::failure::Failure;
 use crate::protocol::Confirm;
 use crate::shape;
@@ -37,17 +37,24 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     let built = built(template, &variables);
     if template.method == row::Method::Get || template.read_only {
         let request = request_of(template, built);
-        return emit_all(context, &connected, template, request, &variables).await;
+        return match emit_all(context, &connected, template, request, &variables).await {
+            Err(failure) if cmdlet.missing_is_nothing && is_missing(&failure) => Ok(()),
+            other => other,
+        };
     }
-    change(context, &connected, template, built, &variables).await
+    change(context, &connected, template, built, &mut variables).await
+}
+
+fn is_missing(failure: &Failure) -> bool {
+    matches!(failure, Failure::Request { error } | Failure::Api { error, .. } if error.status() == Some(404))
 }
 
 async fn change(
     context: &Context<'_>,
     connected: &Rc<Connected>,
     template: &row::Request,
-    built: Built,
-    variables: &Variables<'_>,
+    mut built: Built,
+    variables: &mut Variables<'_>,
 ) -> Result<(), Failure> {
     let cmdlet = &context.row.cmdlet;
     if let Some(no_change) = cmdlet.no_change
@@ -66,6 +73,12 @@ async fn change(
         }
         _ => None,
     };
+    if let Some(current) = &cmdlet.current
+        && let Some(before) = before.as_deref()
+    {
+        check_before(context, current, before, variables)?;
+        built = crate::binding::built(template, variables);
+    }
     let secrets = secret_fields(cmdlet, template);
     if context.output.preferences.ask {
         let confirm = question(context, variables, before.as_deref(), built.body.as_ref(), &secrets);
@@ -75,6 +88,7 @@ async fn change(
     }
     let request = request_of(template, built);
     let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
+    warn(context, &answer).await;
     if !passes && cmdlet.emit != Emit::Always {
         return Ok(());
     }
@@ -88,7 +102,10 @@ async fn change(
             let answer = match &cmdlet.refetch {
                 Some(path) => {
                     let again = Request::new(Method::Get, variables.path(path));
-                    send(context, connected, &again).await.map_err(|f| worded(context, f, variables))?
+                    match send(context, connected, &again).await {
+                        Err(failure) if cmdlet.missing_is_nothing && is_missing(&failure) => return Ok(()),
+                        answer => answer.map_err(|f| worded(context, f, variables))?,
+                    }
                 }
                 None => answer,
             };
@@ -98,13 +115,32 @@ async fn change(
     Ok(())
 }
 
+/// Stops a change that must not be sent, and takes over what the request needs of the entity.
+fn check_before(
+    context: &Context<'_>,
+    current: &Current,
+    before: &RawValue,
+    variables: &mut Variables<'_>,
+) -> Result<(), Failure> {
+    let is_true = |property: &str| shape::property(before, property).is_some_and(|v| v.get() == "true");
+    if let Some(refuse) = current.refuse.iter().find(|r| is_true(&r.when)) {
+        return Err(Failure::Refused { action: context.action(variables), reason: reason(&refuse.text, before) });
+    }
+    for (variable, property) in &current.provides {
+        let value = shape::property(before, property).and_then(|v| serde_json::from_str(v.get()).ok());
+        variables.set(variable, value.unwrap_or_default());
+    }
+    Ok(())
+}
+
 /// What an input object brings along.
 fn provide(context: &Context<'_>, variables: &mut Variables<'_>) -> Result<(), Failure> {
     for parameter in &context.row.cmdlet.parameter {
         let Some(Value::Object(object)) = context.arguments.get(&parameter.name) else { continue };
         for (variable, property) in &parameter.provides {
-            let value = object.iter().find(|(k, v)| k.eq_ignore_ascii_case(property) && !v.is_null()).map(|(_, v)| v);
-            match value {
+            // A row of a CSV file has RunProfileId where a run profile has Id.
+            let named = |name: &str| object.iter().find(|(k, v)| k.eq_ignore_ascii_case(name) && !v.is_null());
+            match named(property).or_else(|| named(variable)).map(|(_, value)| value) {
                 Some(value) => variables.set(variable, value.clone()),
                 None => {
                     return Err(Failure::InputLacks {
@@ -144,9 +180,18 @@ fn needs_current(context: &Context<'_>, current: &Current, passes: bool) -> bool
     let input_stands_for_it = current.input
         && context.row.cmdlet.parameter.iter().any(|p| !p.provides.is_empty() && context.arguments.is_bound(&p.name));
     let wanted = context.output.preferences.ask
-        || current.must_exist
+        || must_be_read(context, current)
         || (passes && context.row.cmdlet.emit == Emit::PassThruBefore);
     wanted && !input_stands_for_it
+}
+
+/// A change that needs the entity, or must be sure of it. A name that was looked up is proof enough.
+fn must_be_read(context: &Context<'_>, current: &Current) -> bool {
+    let last = || Some(current.path.rsplit_once('{')?.1.split_once('}')?.0);
+    let entity = current.find.as_deref().or_else(last);
+    let looked_up =
+        context.row.cmdlet.lookup.iter().any(|l| Some(l.into.as_str()) == entity && context.arguments.is_bound(&l.by));
+    !current.provides.is_empty() || !current.refuse.is_empty() || (current.must_exist && !looked_up)
 }
 
 async fn read_current(
@@ -159,7 +204,7 @@ async fn read_current(
     let request = Request::new(Method::Get, variables.path(&current.path));
     let response = match send(context, connected, &request).await {
         Ok(response) => response,
-        Err(failure) if current.must_exist => return Err(worded(context, failure, variables)),
+        Err(failure) if must_be_read(context, current) => return Err(worded(context, failure, variables)),
         // The name in the question is a courtesy; the change itself will say what is wrong.
         Err(_) => return Ok(None),
     };
@@ -168,7 +213,7 @@ async fn read_current(
     }
     let page = response.page().map_err(|e| Failure::api(context.action(variables), None, e))?;
     let found = page.items.into_iter().find(|item| shape::text_property(item, "id").is_some_and(|text| text == id));
-    if found.is_none() && current.must_exist {
+    if found.is_none() && must_be_read(context, current) {
         return Err(Failure::EntityNotFound { noun: current.noun.clone(), id });
     }
     Ok(found.map(ToOwned::to_owned))
@@ -179,7 +224,12 @@ fn secret_fields<'a>(cmdlet: &'a Cmdlet, template: &'a row::Request) -> Vec<&'a 
     let secret = |name: &str| {
         cmdlet.parameter.iter().any(|p| p.name == name && matches!(p.kind, Kind::Secret | Kind::SecureString))
     };
-    template.body.iter().filter(|f| f.from.as_deref().is_some_and(secret)).map(|f| f.name.as_str()).collect()
+    template
+        .body
+        .iter()
+        .filter(|f| f.form == Form::TypedValues || f.from.as_deref().is_some_and(secret))
+        .map(|f| f.name.as_str())
+        .collect()
 }
 
 /// The texts of ShouldProcess: what is done to what, and each field as it is and as it would become.
@@ -274,70 +324,6 @@ pub fn worded(context: &Context<'_>, failure: Failure, variables: &Variables<'_>
         };
     }
     acted(failure, "", "")
-}
-
-fn added<'a>(cmdlet: &'a Cmdlet, variables: &Variables<'_>) -> Vec<shape::Added<'a>> {
-    cmdlet
-        .add
-        .iter()
-        .filter_map(|(property, variable)| variables.get(variable).map(|value| (property.as_str(), value.to_string())))
-        .collect()
-}
-
-async fn emit_answer(
-    context: &Context<'_>,
-    template: &row::Request,
-    answer: &Response,
-    variables: &Variables<'_>,
-) -> Result<(), Failure> {
-    if answer.is_empty() {
-        if template.method != row::Method::Get || answer.status == 204 {
-            return Ok(());
-        }
-        if template.empty_text {
-            context.output.item(None, shape::value(&"")).await;
-            return Ok(());
-        }
-    }
-    let value: &RawValue =
-        answer.json().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
-    let items = match value.get().as_bytes().first() {
-        Some(b'[') => serde_json::from_str(value.get()).unwrap_or_else(|_| vec![value]),
-        _ => vec![value],
-    };
-    check(context, template, answer, &items, variables)?;
-    emit(context, template, items, variables).await;
-    Ok(())
-}
-
-/// Where objects are declared, nothing else may pass for one.
-fn check(
-    context: &Context<'_>,
-    template: &row::Request,
-    answer: &Response,
-    items: &[&RawValue],
-    variables: &Variables<'_>,
-) -> Result<(), Failure> {
-    if template.output.as_deref().or(context.type_name()).is_none() {
-        return Ok(());
-    }
-    answer.objects(items).map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))
-}
-
-async fn emit(context: &Context<'_>, template: &row::Request, items: Vec<&RawValue>, variables: &Variables<'_>) {
-    let cmdlet = &context.row.cmdlet;
-    let added = added(cmdlet, variables);
-    let like = cmdlet.filter.as_ref().and_then(|f| Some((f, context.arguments.text(&f.like)?)));
-    let values: Vec<Box<RawValue>> = items
-        .into_iter()
-        .filter(|item| {
-            like.is_none_or(|(filter, pattern)| {
-                is_like(&shape::text_property(item, &filter.property).unwrap_or_default(), pattern)
-            })
-        })
-        .map(|item| if cmdlet.verbatim { shape::verbatim(item) } else { shape::output(item, &added) })
-        .collect();
-    context.output.items(template.output.as_deref().or(context.type_name()), &values).await;
 }
 
 async fn emit_all(
