@@ -38,7 +38,7 @@ pub async fn emit_answer(
     Ok(())
 }
 
-/// Where objects are declared, nothing else may pass for one.
+/// Where the server's objects are declared, nothing else may pass for one; `System.String` is a text.
 pub fn check(
     context: &Context<'_>,
     template: &Request,
@@ -46,8 +46,11 @@ pub fn check(
     items: &[&RawValue],
     variables: &Variables<'_>,
 ) -> Result<(), Failure> {
-    if template.output.as_deref().or(context.type_name()).is_none() {
-        return Ok(());
+    match template.output.as_deref().or(context.type_name()) {
+        None => return Ok(()),
+        // A picked value comes out of an object.
+        Some(plain) if plain.starts_with("System.") && context.row.cmdlet.pick.is_none() => return Ok(()),
+        Some(_) => {}
     }
     answer.objects(items).map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))
 }
