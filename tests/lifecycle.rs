@@ -114,8 +114,8 @@ fn ctrl_c_gives_the_prompt_back_and_cancels_in_the_host() {
     }
     let at: u128 = stopped.split_whitespace().last().unwrap().parse().unwrap();
     let took = at.saturating_sub(pressed);
-    println!("Ctrl-C to the end of the command: {took} ms");
-    assert!(took < 1000, "{took} ms");
+    // 0.3 s on a machine with nothing else to do; the margin is for one that is busy.
+    assert!(took < 1000, "{took} ms from Ctrl-C to the end of the command");
     std::thread::sleep(Duration::from_millis(300));
     sandbox.clear_record();
     std::thread::sleep(Duration::from_millis(3000));
