@@ -41,6 +41,13 @@ pub enum Failure {
     InputLacks { cmdlet: String, property: String },
     #[error("Nothing to change: none of the parameters that change something was given.")]
     NothingToChange,
+    /// The server or the state of things rules it out, without a failed request.
+    #[error("Couldn't {action}: {reason}")]
+    NotPossible { action: String, reason: String },
+    #[error("Couldn't {verb} the file '{path}': {cause}")]
+    File { verb: &'static str, path: String, cause: String },
+    #[error("The file '{path}' exists already. Use -Force to replace it.")]
+    FileExists { path: String },
     /// A row's own words for a status.
     #[error("{text}")]
     Worded { text: String, error: Box<ApiError> },
@@ -122,6 +129,9 @@ impl Failure {
             Self::EntityNotFound { .. } => ("NotFound", C::ObjectNotFound),
             Self::InputLacks { .. } => ("InvalidInputObject", C::InvalidArgument),
             Self::NothingToChange => ("NothingToChange", C::InvalidArgument),
+            Self::NotPossible { .. } => ("NotPossible", C::InvalidOperation),
+            Self::File { .. } => ("File", C::ResourceUnavailable),
+            Self::FileExists { .. } => ("FileExists", C::ResourceExists),
             Self::BadUrl { .. } | Self::NoUrl(_) => ("InvalidUrl", C::InvalidArgument),
             Self::NoCredentials(_) => ("NoCredentials", C::AuthenticationError),
             Self::Store(error) => (error.code(), C::ResourceUnavailable),
@@ -141,6 +151,7 @@ impl Failure {
             Self::Connect { url, .. } | Self::BadUrl { url } => Some(url.clone()),
             Self::NameNotFound { name, .. } | Self::NameAmbiguous { name, .. } => Some(name.clone()),
             Self::EntityNotFound { id, .. } => Some(id.clone()),
+            Self::File { path, .. } | Self::FileExists { path } => Some(path.clone()),
             Self::RunFailed { activity, .. }
             | Self::WaitTimedOut { activity, .. }
             | Self::WaitAborted { activity, .. }

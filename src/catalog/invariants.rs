@@ -161,6 +161,10 @@ fn check_variables(cmdlet: &Cmdlet, lookups: &Lookups, faults: &mut Vec<String>)
         }
         known.insert(&used.into);
     }
+    known.extend(cmdlet.computed.iter().map(String::as_str));
+    if !cmdlet.computed.is_empty() && cmdlet.handler.is_none() {
+        faults.push("`computed` without a handler that computes".into());
+    }
     let mut need = |name: &str, place: &str| {
         if !known.contains(name) {
             faults.push(format!("{place} uses {{{name}}}, which nothing provides"));

@@ -26,20 +26,37 @@ const DEEPEST_ROW: u64 = 1_000_000;
 const LARGE: u64 = 10_000;
 
 pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
-    let cmdlet = &context.row.cmdlet;
-    let connected = super::jim::connection_for(context)?;
+    let variables = prepared(context).await?;
+    run_with(context, &variables, None).await
+}
+
+/// The variables of a call: what input objects bring, and names that became ids.
+pub async fn prepared<'a>(context: &'a Context<'_>) -> Result<Variables<'a>, Failure> {
+    super::jim::connection_for(context)?;
     let mut variables = Variables::new(&context.arguments);
     provide(context, &mut variables)?;
     lookup::resolve(context, &mut variables).await?;
+    Ok(variables)
+}
+
+/// The request of the row, and what follows from it. `before` is the entity as it is, when a handler
+/// has read it already.
+pub async fn run_with(
+    context: &Context<'_>,
+    variables: &Variables<'_>,
+    before: Option<Box<RawValue>>,
+) -> Result<(), Failure> {
+    let cmdlet = &context.row.cmdlet;
+    let connected = super::jim::connection_for(context)?;
     let Some(template) = cmdlet.request.iter().find(|r| context.arguments.holds(&r.when)) else {
         return Err(Failure::NothingToChange);
     };
-    let built = built(template, &variables);
+    let built = built(template, variables);
     if template.method == row::Method::Get || template.read_only {
         let request = request_of(template, built);
-        return emit_all(context, &connected, template, request, &variables).await;
+        return emit_all(context, &connected, template, request, variables).await;
     }
-    change(context, &connected, template, built, &variables).await
+    change(context, &connected, template, built, variables, before).await
 }
 
 async fn change(
@@ -48,6 +65,7 @@ async fn change(
     template: &row::Request,
     built: Built,
     variables: &Variables<'_>,
+    before: Option<Box<RawValue>>,
 ) -> Result<(), Failure> {
     let cmdlet = &context.row.cmdlet;
     if let Some(no_change) = cmdlet.no_change
@@ -56,22 +74,19 @@ async fn change(
         if no_change == NoChange::Error {
             return Err(Failure::NothingToChange);
         }
-        context.output.warning(&format!("No updates specified: {} was not sent.", context.action(variables))).await;
+        warn_of_no_change(context, variables).await;
         return Ok(());
     }
     let passes = context.arguments.flag("PassThru");
     let before = match &cmdlet.current {
-        Some(current) if needs_current(context, current, passes) => {
+        Some(current) if before.is_none() && needs_current(context, current, passes) => {
             read_current(context, connected, current, variables).await?
         }
-        _ => None,
+        _ => before,
     };
     let secrets = secret_fields(cmdlet, template);
-    if context.output.preferences.ask {
-        let confirm = question(context, variables, before.as_deref(), built.body.as_ref(), &secrets);
-        if !context.output.confirm(&confirm).await {
-            return Ok(());
-        }
+    if !asked(context, variables, before.as_deref(), built.body.as_ref(), &secrets).await {
+        return Ok(());
     }
     let request = request_of(template, built);
     let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
@@ -98,6 +113,24 @@ async fn change(
     Ok(())
 }
 
+/// Whether the user wants the change.
+pub async fn asked(
+    context: &Context<'_>,
+    variables: &Variables<'_>,
+    before: Option<&RawValue>,
+    body: Option<&Map<String, Value>>,
+    secrets: &[&str],
+) -> bool {
+    if !context.output.preferences.ask {
+        return true;
+    }
+    context.output.confirm(&question(context, variables, before, body, secrets)).await
+}
+
+pub async fn warn_of_no_change(context: &Context<'_>, variables: &Variables<'_>) {
+    context.output.warning(&format!("No updates specified: {} was not sent.", context.action(variables))).await;
+}
+
 /// What an input object brings along.
 fn provide(context: &Context<'_>, variables: &mut Variables<'_>) -> Result<(), Failure> {
     for parameter in &context.row.cmdlet.parameter {
@@ -118,7 +151,7 @@ fn provide(context: &Context<'_>, variables: &mut Variables<'_>) -> Result<(), F
     Ok(())
 }
 
-fn request_of(template: &row::Request, built: Built) -> Request {
+pub fn request_of(template: &row::Request, built: Built) -> Request {
     // No subject: the action stands before every message about this request.
     let mut request = Request::new(method(template.method), built.path);
     request.query = built.query;
@@ -284,7 +317,7 @@ fn added<'a>(cmdlet: &'a Cmdlet, variables: &Variables<'_>) -> Vec<shape::Added<
         .collect()
 }
 
-async fn emit_answer(
+pub async fn emit_answer(
     context: &Context<'_>,
     template: &row::Request,
     answer: &Response,
@@ -325,7 +358,7 @@ async fn emit(context: &Context<'_>, template: &row::Request, items: Vec<&RawVal
     context.output.items(template.output.as_deref().or(context.type_name()), &values).await;
 }
 
-async fn emit_all(
+pub async fn emit_all(
     context: &Context<'_>,
     connected: &Rc<Connected>,
     template: &row::Request,
