@@ -127,6 +127,33 @@ pub async fn asked(
     context.output.confirm(&question(context, variables, before, body, secrets)).await
 }
 
+/// The entity as it is, for a change that needs to know it. `None` with `-WhatIf` when it can't be
+/// read: what was asked for is shown all the same, and nothing will be sent.
+pub async fn read_first(
+    context: &Context<'_>,
+    connected: &Connected,
+    path: &str,
+    variables: &Variables<'_>,
+) -> Result<Option<Response>, Failure> {
+    match send(context, connected, &Request::new(Method::Get, variables.path(path))).await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(_) if context.output.preferences.what_if => Ok(None),
+        Err(failure) => Err(worded(context, failure, variables)),
+    }
+}
+
+/// Shows with `-WhatIf` what the row's requests would send, as far as it is known.
+pub async fn only_shown(context: &Context<'_>, variables: &Variables<'_>) -> Result<(), Failure> {
+    for template in &context.row.cmdlet.request {
+        let body = built(template, variables).body;
+        let secrets = secret_fields(&context.row.cmdlet, template);
+        if body.as_ref().is_some_and(|b| b.keys().any(|k| k != "changeReason")) {
+            asked(context, variables, None, body.as_ref(), &secrets).await;
+        }
+    }
+    Ok(())
+}
+
 pub async fn warn_of_no_change(context: &Context<'_>, variables: &Variables<'_>) {
     context.output.warning(&format!("No updates specified: {} was not sent.", context.action(variables))).await;
 }

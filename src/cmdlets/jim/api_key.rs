@@ -1,9 +1,8 @@
 //! `New-JIMApiKey`, whose secret exists only in one answer, and `Set-JIMApiKey`, whose request takes
 //! the whole key: what isn't named is sent as it is.
 
-use super::super::declared::{self, asked, send, worded};
 use super::super::Context;
-use crate::api::{Method, Request};
+use super::super::declared::{self, asked, send, worded};
 use crate::binding::{BindError, Variables, built};
 use crate::failure::Failure;
 use crate::shape;
@@ -74,8 +73,9 @@ pub async fn change(context: &Context<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let connected = context.session.connection()?;
-    let request = Request::new(Method::Get, variables.path("/api/v1/apikeys/{Id}"));
-    let answer = send(context, &connected, &request).await.map_err(|f| worded(context, f, &variables))?;
+    let Some(answer) = declared::read_first(context, &connected, "/api/v1/apikeys/{Id}", &variables).await? else {
+        return declared::only_shown(context, &variables).await;
+    };
     let before: &RawValue = answer.json().map_err(|e| unreadable(context, e, &variables))?;
     let key: Key = answer.json().map_err(|e| unreadable(context, e, &variables))?;
     let enabled = (key.is_enabled || arguments.flag("Enable")) && !arguments.flag("Disable");

@@ -56,7 +56,8 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
         answer.json::<Detail>().map_err(unreadable)?.diff
     };
     let coloured = !arguments.flag("Raw") && !context.environment.contains_key("NO_COLOR");
-    let text = diff.map_or_else(|| "No difference is recorded for this version.".to_owned(), |d| rendered(&d, coloured));
+    let text =
+        diff.map_or_else(|| "No difference is recorded for this version.".to_owned(), |d| rendered(&d, coloured));
     context.output.item(None, shape::value(&text)).await;
     Ok(())
 }
@@ -192,8 +193,7 @@ fn values(node: &Node) -> String {
         let text = display.as_ref().or(plain.as_ref()).map(|t| printable(t));
         text.map_or_else(|| "nothing".to_owned(), |t| format!("'{t}'"))
     };
-    let (old, new) =
-        (shown(&node.old_display_value, &node.old_value), shown(&node.new_display_value, &node.new_value));
+    let (old, new) = (shown(&node.old_display_value, &node.old_value), shown(&node.new_display_value, &node.new_value));
     let has = |display: &Option<String>, plain: &Option<String>| display.is_some() || plain.is_some();
     let has_old = has(&node.old_display_value, &node.old_value);
     let has_new = has(&node.new_display_value, &node.new_value);

@@ -1,13 +1,14 @@
 //! `Set-JIMSyncRuleInitialPassword`: the API takes the policy whole, so what isn't named stays as read.
 
 use super::super::Context;
-use super::super::declared::{self, send, worded};
-use crate::api::{Method, Request};
+use super::super::declared::{self, worded};
 use crate::binding::BindError;
 use crate::failure::Failure;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+const PATH: &str = "/api/v1/synchronisation/sync-rules/{Id}/initial-password";
 
 /// Parameter → field of the policy.
 const POLICY: &[(&str, &str)] = &[
@@ -48,8 +49,9 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
         return declared::run_with(context, &variables, None).await;
     }
     let connected = context.session.connection()?;
-    let request = Request::new(Method::Get, variables.path("/api/v1/synchronisation/sync-rules/{Id}/initial-password"));
-    let answer = send(context, &connected, &request).await.map_err(|f| worded(context, f, &variables))?;
+    let Some(answer) = declared::read_first(context, &connected, PATH, &variables).await? else {
+        return declared::only_shown(context, &variables).await;
+    };
     let unreadable = |e| worded(context, Failure::Request { error: Box::new(e) }, &variables);
     let before: &RawValue = answer.json().map_err(unreadable)?;
     let settings: Settings = answer.json().map_err(unreadable)?;

@@ -3,6 +3,7 @@
 
 use super::super::Context;
 use super::super::declared::{self, asked, send, worded};
+use super::super::session::Connected;
 use crate::api::{Method, Request};
 use crate::binding::{BindError, Built, Variables, built};
 use crate::catalog::row;
@@ -28,22 +29,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
         variables.set("StandardMappings", mappings);
     }
     let connected = context.session.connection()?;
-    let changes_schema = arguments.is_bound("Type") || arguments.is_bound("AttributePlurality");
-    let mut before = None;
-    if changes_schema || context.output.preferences.ask {
-        let request = Request::new(Method::Get, variables.path(PATH));
-        let answer = send(context, &connected, &request).await.map_err(|f| worded(context, f, &variables))?;
-        let unreadable = |e| worded(context, Failure::Request { error: Box::new(e) }, &variables);
-        before = Some(answer.json::<&RawValue>().map_err(unreadable)?.to_owned());
-        if changes_schema {
-            let schema: Schema = answer.json().map_err(unreadable)?;
-            for (name, now) in [("Type", schema.r#type), ("AttributePlurality", schema.attribute_plurality)] {
-                if !arguments.is_bound(name) {
-                    variables.set(name, now);
-                }
-            }
-        }
-    }
+    let before = before(context, &connected, &mut variables).await?;
     let steps: Vec<(&row::Request, Built)> = context
         .row
         .cmdlet
@@ -58,7 +44,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     }
     let all: Map<String, Value> =
         steps.iter().flat_map(|(_, built)| built.body.iter().flatten()).map(|(k, v)| (k.clone(), v.clone())).collect();
-    if !asked(context, &variables, before.as_deref(), Some(&all), &[]).await {
+    if !asked(context, &variables, before.as_deref(), Some(&all), &[]).await || context.output.preferences.what_if {
         return Ok(());
     }
     let mut done = 0;
@@ -76,6 +62,36 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     let again = Request::new(Method::Get, variables.path(PATH));
     let whole = send(context, &connected, &again).await.map_err(|f| worded(context, f, &variables))?;
     declared::emit_answer(context, template, &whole, &variables).await
+}
+
+/// The attribute as it is. The schema goes as a whole: what isn't named stays as it is.
+async fn before(
+    context: &Context<'_>,
+    connected: &Connected,
+    variables: &mut Variables<'_>,
+) -> Result<Option<Box<RawValue>>, Failure> {
+    let arguments = &context.arguments;
+    let changes_schema = arguments.is_bound("Type") || arguments.is_bound("AttributePlurality");
+    if !changes_schema && !context.output.preferences.ask {
+        return Ok(None);
+    }
+    let answer = match declared::read_first(context, connected, PATH, variables).await {
+        // Only the question would have used it.
+        Err(_) if !changes_schema => None,
+        other => other?,
+    };
+    let Some(answer) = answer else { return Ok(None) };
+    let unreadable = |e| worded(context, Failure::Request { error: Box::new(e) }, variables);
+    let before: &RawValue = answer.json().map_err(unreadable)?;
+    if changes_schema {
+        let schema: Schema = answer.json().map_err(unreadable)?;
+        for (name, now) in [("Type", schema.r#type), ("AttributePlurality", schema.attribute_plurality)] {
+            if !arguments.is_bound(name) {
+                variables.set(name, now);
+            }
+        }
+    }
+    Ok(Some(before.to_owned()))
 }
 
 fn half_done(context: &Context<'_>, failure: Failure, done: usize, variables: &Variables<'_>) -> Failure {
@@ -107,7 +123,8 @@ fn mapping(given: &Value) -> Result<Value, BindError> {
         let value = fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
         value.and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
     };
-    let needed = |name: &str| text(name).ok_or_else(|| unfit(format!("needs {} in each entry", crate::shape::pascal(name))));
+    let needed =
+        |name: &str| text(name).ok_or_else(|| unfit(format!("needs {} in each entry", crate::shape::pascal(name))));
     let mut mapping = json!({ "standard": needed("standard")?, "counterpartName": needed("counterpartName")? });
     if let Some(notes) = text("notes") {
         mapping["notes"] = Value::from(notes);

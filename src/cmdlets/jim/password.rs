@@ -17,10 +17,13 @@ use serde_json::{Map, Value, json};
 
 /// The answer of the password generator; its `Debug` shows no password.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Generated {
     password: Option<SecretText>,
     #[serde(default)]
     problems: Vec<String>,
+    #[serde(default)]
+    systems_with_no_discovered_policy: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -47,8 +50,7 @@ pub async fn set_for_account(context: &Context<'_>) -> Result<(), Failure> {
     }
     let system = variables.text("ConnectedSystemId");
     let password = if generate {
-        let path =
-            format!("/api/v1/synchronisation/connected-systems/{}/generate-password", encode_segment(&system));
+        let path = format!("/api/v1/synchronisation/connected-systems/{}/generate-password", encode_segment(&system));
         generated(context, &connected, &variables, &Request::new(Method::Post, path)).await?
     } else {
         supplied(context)
@@ -96,16 +98,23 @@ async fn generated(
     let answer = send(context, connected, request).await.map_err(|f| worded(context, f, variables))?;
     let generated: Generated =
         answer.json().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
-    match generated.password {
-        Some(password) if !password.0.expose_secret().is_empty() => Ok(password.0),
-        _ => {
-            let why = if generated.problems.is_empty() { "It gives no reason.".into() } else { generated.problems.join(" ") };
-            Err(Failure::NotPossible {
-                action: context.action(variables),
-                reason: format!("the server could not generate a password. {why}"),
-            })
-        }
+    let Some(password) = generated.password.filter(|p| !p.0.expose_secret().is_empty()) else {
+        let why =
+            if generated.problems.is_empty() { "It gives no reason.".into() } else { generated.problems.join(" ") };
+        return Err(Failure::NotPossible {
+            action: context.action(variables),
+            reason: format!("the server could not generate a password. {why}"),
+        });
+    };
+    for problem in &generated.problems {
+        context.output.warning(&format!("The generated password may be refused: {problem}")).await;
     }
+    let unknown = &generated.systems_with_no_discovered_policy;
+    if !unknown.is_empty() {
+        let systems = unknown.join(", ");
+        context.output.warning(&format!("The password policy of these systems is not known, so they may refuse the generated password: {systems}.")).await;
+    }
+    Ok(password.0)
 }
 
 async fn set(

@@ -68,7 +68,9 @@ mod tests {
 
     #[test]
     fn sources_follow_the_direction() {
-        let export = bound(json!({"SyncRuleId": 1, "TargetConnectedSystemAttributeId": 9, "SourceMetaverseAttributeId": [4, 5]}));
+        let export = bound(
+            json!({"SyncRuleId": 1, "TargetConnectedSystemAttributeId": 9, "SourceMetaverseAttributeId": [4, 5]}),
+        );
         assert_eq!(
             sources("x", &export).unwrap(),
             json!([{"order": 0, "metaverseAttributeId": 4}, {"order": 1, "metaverseAttributeId": 5}])
