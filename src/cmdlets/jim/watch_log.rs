@@ -20,7 +20,7 @@ const PAGE: usize = 200;
 /// Requests per look: 10,000 entries between two looks are more than people read.
 const MOST_PAGES: usize = 50;
 /// Services write to files of their own: an entry may appear after a later one of another service.
-const LATE: TimeDelta = TimeDelta::seconds(30);
+const LATE: TimeDelta = TimeDelta::seconds(10);
 /// Failed looks in a row after which the watching ends; fewer when the credentials are refused.
 const MOST_FAILURES: u32 = 10;
 const MOST_REFUSALS: u32 = 3;
@@ -72,7 +72,7 @@ async fn look(context: &Context<'_>, connected: &Connected, tail: &mut Tail) -> 
             return Ok(tail.fresh(read));
         }
     }
-    if tail.started {
+    if tail.started && read.last().is_some_and(|oldest| !tail.known.contains_key(&oldest.text)) {
         let text = format!("More than {} entries came at once: the older ones of them are left out.", read.len());
         context.output.warning(&text).await;
     }
