@@ -41,13 +41,13 @@ pub enum Failure {
     InputLacks { cmdlet: String, property: String },
     #[error("Nothing to change: none of the parameters that change something was given.")]
     NothingToChange,
-    /// The server or the state of things rules it out, without a failed request.
-    #[error("Couldn't {action}: {reason}")]
-    NotPossible { action: String, reason: String },
     #[error("Couldn't {verb} the file '{path}': {cause}")]
     File { verb: &'static str, path: String, cause: String },
     #[error("The file '{path}' exists already. Use -Force to replace it.")]
     FileExists { path: String },
+    /// No request failed, but what the server said first rules the change out.
+    #[error("Couldn't {action}: {reason}")]
+    Refused { action: String, reason: String },
     /// A row's own words for a status.
     #[error("{text}")]
     Worded { text: String, error: Box<ApiError> },
@@ -129,9 +129,9 @@ impl Failure {
             Self::EntityNotFound { .. } => ("NotFound", C::ObjectNotFound),
             Self::InputLacks { .. } => ("InvalidInputObject", C::InvalidArgument),
             Self::NothingToChange => ("NothingToChange", C::InvalidArgument),
-            Self::NotPossible { .. } => ("NotPossible", C::InvalidOperation),
             Self::File { .. } => ("File", C::ResourceUnavailable),
             Self::FileExists { .. } => ("FileExists", C::ResourceExists),
+            Self::Refused { .. } => ("Refused", C::InvalidOperation),
             Self::BadUrl { .. } | Self::NoUrl(_) => ("InvalidUrl", C::InvalidArgument),
             Self::NoCredentials(_) => ("NoCredentials", C::AuthenticationError),
             Self::Store(error) => (error.code(), C::ResourceUnavailable),
@@ -169,6 +169,10 @@ impl Failure {
             Self::ProtocolVersion { .. } => "Update the JimHost module: the program is newer.".into(),
             Self::UnknownCmdlet(_) => "Update the jimhost program: the module is newer.".into(),
             Self::NotConnected => "Run Connect-JIM -Url <address>.".into(),
+            Self::BadUrl { .. } => "Give the address as the browser shows it, such as https://jim.example.com.".into(),
+            Self::Binding(_) => "See Get-Help for the cmdlet's parameters.".into(),
+            Self::InputLacks { cmdlet, .. } => format!("Get-Help {cmdlet} -Full says what can be piped."),
+            Self::EntityNotFound { noun, .. } => format!("List the {noun}s to see what is there."),
             Self::NameNotFound { noun, .. } => format!("List the {noun}s to see their names."),
             Self::NameAmbiguous { parameter, .. } => format!("Use -{parameter} with one of the ids."),
             Self::Store(error) => error.advice().to_string(),

@@ -245,8 +245,9 @@ function Receive-HostLine($Link, [string] $Id, $Queue) {
     }
 }
 
+# None of PowerShell's own exceptions: those bring an error record that would stand in for ours in a catch.
 $script:ExceptionTypes = @{
-    ObjectNotFound      = [System.Management.Automation.ItemNotFoundException]
+    ObjectNotFound      = [System.Collections.Generic.KeyNotFoundException]
     AuthenticationError = [UnauthorizedAccessException]
     PermissionDenied    = [UnauthorizedAccessException]
     OperationTimeout    = [TimeoutException]
@@ -561,7 +562,30 @@ function Add-JIMRoleMember {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    begin { $state = Enter-HostCmdlet 'Add-JIMRoleMember' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Add-JIMRoleMember' $PSCmdlet $PSBoundParameters 2 @('Id', 'MetaverseObjectId') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Approve-JIMConnectedSystemServerCertificate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ServerCertificateTrust')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $ConnectedSystemId,
+        [Parameter(Mandatory, Position = 1)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Thumbprint,
+        [Parameter(Position = 2)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [Parameter(Position = 3)]
+        [hashtable] $SettingValues,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Approve-JIMConnectedSystemServerCertificate' $PSCmdlet $PSBoundParameters 2 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -891,6 +915,19 @@ function Get-JIMConnectedSystemCapability {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Get-JIMConnectedSystemContainerScopeText {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('System.String')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $ConnectedSystemId
+    )
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemContainerScopeText' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Get-JIMConnectedSystemDeletionPreview {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false)]
@@ -1050,6 +1087,21 @@ function Get-JIMConnectedSystemObjectChangeHistory {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Get-JIMConnectedSystemObjectType {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.ConnectedSystemObjectType')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $ConnectedSystemId,
+        [switch] $IncludeInternal
+    )
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObjectType' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Get-JIMConnectedSystemPartition {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false)]
@@ -1091,6 +1143,22 @@ function Get-JIMConnectedSystemPasswordSynchronisation {
         [PSCustomObject] $InputObject
     )
     begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Get-JIMConnectedSystemServerCertificate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('JIM.ServerCertificate')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $ConnectedSystemId,
+        [Parameter(Position = 1)]
+        [hashtable] $SettingValues
+    )
+    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemServerCertificate' $PSCmdlet $PSBoundParameters 0 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -1177,7 +1245,7 @@ function Get-JIMDataFlow {
         [SupportsWildcards()]
         [string] $SyncRuleName
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMDataFlow' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMDataFlow' $PSCmdlet $PSBoundParameters 0 @('ConnectedSystemId', 'Id') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -1621,6 +1689,22 @@ function Get-JIMPendingExport {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Get-JIMPredefinedSearch {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.PredefinedSearch')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByUri', Mandatory, ValueFromPipelineByPropertyName)]
+        [ValidateNotNullOrEmpty()]
+        [SupportsWildcards()]
+        [string] $Uri
+    )
+    begin { $state = Enter-HostCmdlet 'Get-JIMPredefinedSearch' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Get-JIMPredefinedSearchCriteriaGroup {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false)]
@@ -1663,7 +1747,7 @@ function Get-JIMRoleMember {
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMRoleMember' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMRoleMember' $PSCmdlet $PSBoundParameters 0 @('Id', 'RoleId') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -1754,7 +1838,7 @@ function Get-JIMSyncRule {
         [ValidateSet('Enabled', 'Disabled')]
         [string[]] $Status
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRule' $PSCmdlet $PSBoundParameters 0 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRule' $PSCmdlet $PSBoundParameters 0 @('ConnectedSystemId', 'Id') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -1840,6 +1924,25 @@ function Import-JIMConnectedSystemHierarchy {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'Import-JIMConnectedSystemHierarchy' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Import-JIMConnectedSystemSchema {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ConnectedSystemDetail')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [switch] $Preview,
+        [switch] $DisableDependents,
+        [switch] $RemoveDependents,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Import-JIMConnectedSystemSchema' $PSCmdlet $PSBoundParameters 2 @('Id') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -1939,6 +2042,34 @@ function New-JIMExampleDataSet {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'New-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function New-JIMMatchingRule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.MatchingRule')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $ConnectedSystemId,
+        [Parameter(Mandatory, Position = 1)]
+        [int] $ObjectTypeId,
+        [Parameter(Mandatory, Position = 2)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
+        [int] $MetaverseObjectTypeId,
+        [Parameter(Mandatory, Position = 3)]
+        [int] $SourceAttributeId,
+        [Parameter(Mandatory, Position = 4)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $TargetMetaverseAttributeId,
+        [Parameter(Position = 5)]
+        [int] $Order,
+        [Parameter(Position = 6)]
+        [bool] $CaseSensitive,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'New-JIMMatchingRule' $PSCmdlet $PSBoundParameters 2 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2109,6 +2240,29 @@ function New-JIMSyncRule {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function New-JIMSyncRuleMatchingRule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.MatchingRule')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
+        [int] $SyncRuleId,
+        [Parameter(Mandatory, Position = 1)]
+        [int] $SourceAttributeId,
+        [Parameter(Mandatory, Position = 2)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $TargetMetaverseAttributeId,
+        [Parameter(Position = 3)]
+        [int] $Order,
+        [Parameter(Position = 4)]
+        [bool] $CaseSensitive,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'New-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Remove-JIMApiKey {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
@@ -2213,6 +2367,62 @@ function Remove-JIMMatchingRule {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Remove-JIMMetaverseAttribute {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $Force
+    )
+    begin { $state = Enter-HostCmdlet 'Remove-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 3 @('AttributeName', 'Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Remove-JIMMetaverseObjectType {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type' $args[2] $args[4] })]
+        [string] $Name,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $Force
+    )
+    begin { $state = Enter-HostCmdlet 'Remove-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Remove-JIMMetaverseObjectTypeAttribute {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $AttributeId,
+        [Parameter(Mandatory, Position = 1)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
+        [int] $ObjectTypeId,
+        [Parameter(Position = 2)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $Force
+    )
+    begin { $state = Enter-HostCmdlet 'Remove-JIMMetaverseObjectTypeAttribute' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Remove-JIMPredefinedSearchCriteriaGroup {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
@@ -2265,7 +2475,7 @@ function Remove-JIMRoleMember {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMRoleMember' $PSCmdlet $PSBoundParameters 3 @('Id') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMRoleMember' $PSCmdlet $PSBoundParameters 3 @('Id', 'MetaverseObjectId') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2296,7 +2506,7 @@ function Remove-JIMRunProfile {
         [switch] $Force,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMRunProfile' $PSCmdlet $PSBoundParameters 3 @('ConnectedSystemId', 'Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMRunProfile' $PSCmdlet $PSBoundParameters 3 @('ConnectedSystemId', 'Id', 'Name', 'RunProfileId') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2381,7 +2591,7 @@ function Remove-JIMSyncRuleMapping {
         [PSCustomObject] $InputObject,
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 3 @('Id', 'TargetMetaverseAttributeName') }
+    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 3 @('Id', 'MappingId', 'TargetMetaverseAttributeName') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2515,6 +2725,38 @@ function Set-JIMConnectedSystem {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Set-JIMConnectedSystemAttribute {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Single', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ConnectedSystemAttribute')]
+    param(
+        [Parameter(ParameterSetName = 'Bulk', Mandatory)]
+        [Parameter(ParameterSetName = 'Single', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $ConnectedSystemId,
+        [Parameter(ParameterSetName = 'Bulk', Mandatory)]
+        [Parameter(ParameterSetName = 'Single', Mandatory)]
+        [int] $ObjectTypeId,
+        [Parameter(ParameterSetName = 'Single', Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $AttributeId,
+        [Parameter(ParameterSetName = 'Bulk', Mandatory)]
+        [hashtable] $AttributeUpdates,
+        [Parameter(ParameterSetName = 'Single')]
+        [bool] $Selected,
+        [Parameter(ParameterSetName = 'Single')]
+        [bool] $IsExternalId,
+        [Parameter(ParameterSetName = 'Single')]
+        [bool] $IsSecondaryExternalId,
+        [Parameter(ParameterSetName = 'Single')]
+        [ValidateSet('Text', 'Integer', 'LongNumber', 'Decimal', 'DateTime', 'Boolean', 'Reference', 'Guid', 'Binary')]
+        [string] $Type,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemAttribute' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Set-JIMConnectedSystemContainer {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -2536,6 +2778,23 @@ function Set-JIMConnectedSystemContainer {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemContainer' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Set-JIMConnectedSystemContainerScopeText {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('System.String')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $ConnectedSystemId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipeline)]
+        [AllowEmptyString()]
+        [string] $Text,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemContainerScopeText' $PSCmdlet $PSBoundParameters 3 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2621,6 +2880,55 @@ function Set-JIMExampleDataSet {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'Set-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Set-JIMMatchingRule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.MatchingRule')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $ConnectedSystemId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [int] $Id,
+        [Parameter(Position = 2)]
+        [int] $Order,
+        [Parameter(Position = 3)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
+        [int] $MetaverseObjectTypeId,
+        [Parameter(Position = 4)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $TargetMetaverseAttributeId,
+        [Parameter(Position = 5)]
+        [int] $SourceAttributeId,
+        [Parameter(Position = 6)]
+        [bool] $CaseSensitive,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMMatchingRule' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Set-JIMMetaverseAttributePriority {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.MetaverseAttributePriority')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $AttributeId,
+        [Parameter(Mandatory, Position = 1)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
+        [int] $ObjectTypeId,
+        [Parameter(Mandatory, Position = 2)]
+        [int[]] $MappingId,
+        [Parameter(Position = 3)]
+        [int[]] $NullIsValueMappingId,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 2 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2733,7 +3041,7 @@ function Set-JIMRunProfile {
         [bool] $VerifyImportContentHashes,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name', 'RunProfileId') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2836,7 +3144,32 @@ function Set-JIMSyncRuleMapping {
         [bool] $Enabled,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 2 @('Id', 'TargetMetaverseAttributeName') }
+    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 2 @('Id', 'MappingId', 'TargetMetaverseAttributeName') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Set-JIMSyncRuleMatchingRule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.MatchingRule')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
+        [int] $SyncRuleId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [int] $Id,
+        [Parameter(Position = 2)]
+        [int] $Order,
+        [Parameter(Position = 3)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $TargetMetaverseAttributeId,
+        [Parameter(Position = 4)]
+        [int] $SourceAttributeId,
+        [Parameter(Position = 5)]
+        [bool] $CaseSensitive,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 2 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2910,6 +3243,23 @@ function Stop-JIMWorkerTask {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Switch-JIMMatchingMode {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('JIM.MatchingModeSwitch')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $ConnectedSystemId,
+        [Parameter(Mandatory, Position = 1)]
+        [ValidateSet('ConnectedSystem', 'SyncRule')]
+        [string] $Mode,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Switch-JIMMatchingMode' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Sync-JIMMetaverseObjectPassword {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
@@ -2963,5 +3313,33 @@ function Test-JIMExpression {
         [hashtable] $CsAttributes
     )
     begin { $state = Enter-HostCmdlet 'Test-JIMExpression' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Test-JIMFileSystemPath {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('System.Boolean')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [string] $Path
+    )
+    begin { $state = Enter-HostCmdlet 'Test-JIMFileSystemPath' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Test-JIMMetaverseAttributeName {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('System.Boolean')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [Parameter(Position = 1)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $ExcludeId
+    )
+    begin { $state = Enter-HostCmdlet 'Test-JIMMetaverseAttributeName' $PSCmdlet $PSBoundParameters 0 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }

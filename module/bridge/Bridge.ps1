@@ -255,8 +255,9 @@ function Receive-HostLine($Link, [string] $Id, $Queue) {
     }
 }
 
+# None of PowerShell's own exceptions: those bring an error record that would stand in for ours in a catch.
 $script:ExceptionTypes = @{
-    ObjectNotFound      = [System.Management.Automation.ItemNotFoundException]
+    ObjectNotFound      = [System.Collections.Generic.KeyNotFoundException]
     AuthenticationError = [UnauthorizedAccessException]
     PermissionDenied    = [UnauthorizedAccessException]
     OperationTimeout    = [TimeoutException]

@@ -3,7 +3,7 @@
 
 mod template;
 
-pub use template::{Built, Variables, built, plain};
+pub use template::{Built, Variables, built, filled, plain};
 
 use crate::catalog::row::{Cmdlet, Condition, Kind, Parameter};
 use serde_json::{Map, Value};
@@ -38,6 +38,8 @@ pub enum BindError {
     /// A value that its type alone doesn't rule out: "-Id must be a GUID for type Schedule".
     #[error("-{name} {problem}")]
     Unfit { name: String, problem: String },
+    #[error("-{name} and -{other} exclude each other: give one of them")]
+    Together { name: String, other: String },
     #[error("these parameters of {cmdlet} don't go together: {names}")]
     Ambiguous { cmdlet: String, names: String },
 }
@@ -62,6 +64,12 @@ impl Arguments {
                 && let Some(other) = parameter.requires.iter().find(|other| !bound.contains_key(*other))
             {
                 return Err(BindError::Apart { name: parameter.name.clone(), other: other.clone() });
+            }
+            if counts(parameter, &bound)
+                && let Some(other) =
+                    cmdlet.parameter.iter().find(|p| parameter.excludes.contains(&p.name) && counts(p, &bound))
+            {
+                return Err(BindError::Together { name: parameter.name.clone(), other: other.name.clone() });
             }
             if let Some(text) = &parameter.default
                 && !bound.contains_key(&parameter.name)
@@ -107,8 +115,14 @@ impl Arguments {
             && !condition.unbound.iter().any(|n| self.is_bound(n))
             && condition.truthy.iter().all(|n| self.is_truthy(n))
             && !condition.falsy.iter().any(|n| self.is_truthy(n))
+            && condition.pattern.iter().all(|n| self.text(n).is_some_and(|t| t.contains(['*', '?', '['])))
             && condition.equals.iter().all(|(n, v)| self.text(n).is_some_and(|t| t.eq_ignore_ascii_case(v)))
     }
+}
+
+/// Given; a switch must be on too.
+fn counts(parameter: &Parameter, bound: &Map<String, Value>) -> bool {
+    bound.get(&parameter.name).is_some_and(|value| parameter.kind != Kind::Switch || truthy(value))
 }
 
 fn truthy(value: &Value) -> bool {
@@ -281,6 +295,22 @@ mod tests {
         assert_eq!(text(json!({"PageSize": "x"})), "-PageSize takes a whole number, not \"x\"");
         assert_eq!(text(json!({"Name": ""})), "-Name must not be empty");
         assert!(text(json!({"ConnectedSystemId": 1, "ConnectedSystemName": "x"})).contains("don't go together"));
+    }
+
+    #[test]
+    fn some_parameters_exclude_each_other() {
+        let import = |given| bind("Import-JIMConnectedSystemSchema", given);
+        let both = import(json!({"Id": 1, "RemoveDependents": true, "DisableDependents": true})).unwrap_err();
+        assert!(both.to_string().contains("exclude each other"));
+        assert!(import(json!({"Id": 1, "RemoveDependents": true, "DisableDependents": false})).is_ok());
+    }
+
+    #[test]
+    fn a_condition_can_look_for_wildcards() {
+        let condition = Condition { pattern: vec!["Uri".into()], ..Condition::default() };
+        let holds = |uri| bind("Get-JIMPredefinedSearch", json!({ "Uri": uri })).unwrap().holds(&condition);
+        assert!(holds("peo*") && holds("p?ople") && holds("[pg]eople"));
+        assert!(!holds("people"));
     }
 
     #[test]

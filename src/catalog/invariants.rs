@@ -124,9 +124,11 @@ fn check_parameters(cmdlet: &Cmdlet, faults: &mut Vec<String>) {
         if parameter.max.is_some() && parameter.min.is_none() {
             faults.push(format!("-{} has an upper limit but no lower one", parameter.name));
         }
-        for other in &parameter.requires {
-            if !cmdlet.parameter.iter().any(|p| p.name == *other) {
-                faults.push(format!("-{} requires -{other}, which doesn't exist", parameter.name));
+        for (what, others) in [("requires", &parameter.requires), ("excludes", &parameter.excludes)] {
+            for other in others {
+                if !cmdlet.parameter.iter().any(|p| p.name == *other) {
+                    faults.push(format!("-{} {what} -{other}, which doesn't exist", parameter.name));
+                }
             }
         }
         if parameter.kind == Kind::PsObject && parameter.provides.is_empty() && cmdlet.handler.is_none() {
@@ -165,6 +167,13 @@ fn check_variables(cmdlet: &Cmdlet, lookups: &Lookups, faults: &mut Vec<String>)
     if !cmdlet.computed.is_empty() && cmdlet.handler.is_none() {
         faults.push("`computed` without a handler that computes".into());
     }
+    let before = cmdlet.current.iter().flat_map(|c| c.provides.keys());
+    known.extend(before.map(String::as_str));
+    if let Some(current) = &cmdlet.current {
+        for name in variables(&current.path).filter(|v| current.provides.contains_key(*v)) {
+            faults.push(format!("current.path uses {{{name}}}, which only its answer provides"));
+        }
+    }
     let mut need = |name: &str, place: &str| {
         if !known.contains(name) {
             faults.push(format!("{place} uses {{{name}}}, which nothing provides"));
@@ -173,8 +182,11 @@ fn check_variables(cmdlet: &Cmdlet, lookups: &Lookups, faults: &mut Vec<String>)
     for request in &cmdlet.request {
         variables(&request.path).for_each(|v| need(v, &request.path));
         for field in request.query.iter().chain(&request.body) {
-            if let Some(from) = &field.from {
-                need(from, &field.name);
+            for name in field.from.iter().chain(&field.each) {
+                need(name, &field.name);
+            }
+            for name in field.value.iter().flat_map(inner_variables) {
+                need(&name, &field.name);
             }
         }
     }
@@ -185,6 +197,9 @@ fn check_variables(cmdlet: &Cmdlet, lookups: &Lookups, faults: &mut Vec<String>)
         }
     }
     cmdlet.add.values().for_each(|v| need(v, "add"));
+    if let Some(hide) = &cmdlet.hide {
+        need(&hide.unless, "hide.unless");
+    }
     variables(&cmdlet.action).for_each(|v| need(v, "action"));
     for request in &cmdlet.request {
         for field in request.query.iter().chain(&request.body) {
@@ -192,6 +207,17 @@ fn check_variables(cmdlet: &Cmdlet, lookups: &Lookups, faults: &mut Vec<String>)
                 faults.push(format!("field {} needs exactly one of `from` and `value`", field.name));
             }
         }
+    }
+}
+
+/// The variables that a constant names.
+fn inner_variables(value: &serde_json::Value) -> Vec<String> {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => variables(text).flat_map(|v| v.split(" in ")).map(str::to_owned).collect(),
+        Value::Array(items) => items.iter().flat_map(inner_variables).collect(),
+        Value::Object(fields) => fields.values().flat_map(inner_variables).collect(),
+        _ => Vec::new(),
     }
 }
 

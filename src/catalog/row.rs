@@ -112,6 +112,18 @@ pub struct Cmdlet {
     /// Keeps only the items whose property is like the parameter's wildcard pattern.
     #[serde(default)]
     pub filter: Option<Filter>,
+    /// Leaves items out unless a switch asks for them.
+    #[serde(default)]
+    pub hide: Option<Hide>,
+    /// Writes this one property of the answer in place of the answer.
+    #[serde(default)]
+    pub pick: Option<String>,
+    /// Parts of the answer that are written as warnings, with or without `-PassThru`.
+    #[serde(default)]
+    pub warning: Vec<Warning>,
+    /// A 404 while reading is no error: nothing is written.
+    #[serde(default)]
+    pub missing_is_nothing: bool,
     /// Properties appended to each output object: name → variable.
     #[serde(default)]
     pub add: BTreeMap<String, String>,
@@ -205,6 +217,9 @@ pub struct Parameter {
     /// anything is sent (`-AttributeName` without `-AttributeValue` would list everything).
     #[serde(default)]
     pub requires: Vec<String>,
+    /// Parameters that must not be given with this one; a switch counts when it is on.
+    #[serde(default)]
+    pub excludes: Vec<String>,
     /// InputObject only: variable → property of the object that fills it.
     #[serde(default)]
     pub provides: BTreeMap<String, String>,
@@ -324,9 +339,13 @@ pub struct Field {
     /// The variable it comes from. A list in a query repeats the key.
     #[serde(default)]
     pub from: Option<String>,
-    /// A constant.
+    /// A constant. A text in it that is just `{Variable}`, at any depth, becomes the variable's
+    /// value; `{A in B}` becomes whether the value of `A` is in the list `B`.
     #[serde(default)]
     pub value: Option<serde_json::Value>,
+    /// The list that `value` is written for once per item; the list's name stands for the item.
+    #[serde(default)]
+    pub each: Option<String>,
     #[serde(default)]
     pub when: FieldWhen,
     /// A further condition on other parameters.
@@ -363,6 +382,9 @@ pub enum Form {
     AttributeType,
     /// A one-element list, whatever was given.
     List,
+    /// Settings by id: each plain value goes into the field for its type, `checkboxValue`,
+    /// `intValue` or `stringValue`. They may be passwords, so they are never shown.
+    TypedValues,
 }
 
 /// All given parts must hold.
@@ -380,6 +402,9 @@ pub struct Condition {
     pub truthy: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub falsy: Vec<String>,
+    /// These parameters have wildcards in their text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pattern: Vec<String>,
     /// Parameter → text it equals, without regard to case.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub equals: BTreeMap<String, String>,
@@ -449,6 +474,22 @@ pub struct Current {
     /// An input object stands for it: nothing is read then.
     #[serde(default)]
     pub input: bool,
+    /// Variable → property that fills it. The change needs them, so the read is never left out.
+    #[serde(default)]
+    pub provides: BTreeMap<String, String>,
+    /// Reasons to send nothing; the first that holds is the error. Checked with `-WhatIf` too.
+    #[serde(default)]
+    pub refuse: Vec<Refuse>,
+}
+
+/// A change that the server would refuse, or should.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refuse {
+    /// The property of what was read that is true then.
+    pub when: String,
+    /// Why, and what to do; `{property}` is a property of what was read.
+    pub text: String,
 }
 
 /// A client-side wildcard filter.
@@ -457,6 +498,30 @@ pub struct Current {
 pub struct Filter {
     pub property: String,
     pub like: String,
+    /// When it applies, where one request filters and another doesn't.
+    #[serde(default, rename = "if")]
+    pub only: Condition,
+}
+
+/// Items that few people want to see.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hide {
+    /// Property → value; an item with all of these is left out.
+    pub having: BTreeMap<String, serde_json::Value>,
+    /// The switch that shows them.
+    pub unless: String,
+}
+
+/// A part of the answer that people must see: a text or a list.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Warning {
+    /// The property. Null and absent give no warning.
+    pub property: String,
+    /// For items that are objects: the text, `{property}` is a property of the item.
+    #[serde(default)]
+    pub text: Option<String>,
 }
 
 /// An example; tests run each against the sandbox.

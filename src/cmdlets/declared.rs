@@ -3,11 +3,11 @@
 use super::Context;
 use super::lookup::{self, acted};
 use super::names::{sentence, shown};
+use super::output::{emit, emit_answer, reason, warn};
 use super::session::Connected;
-use super::wildcard::is_like;
 use crate::api::{Event, Method, Page, Request, Response};
 use crate::binding::{Built, Variables, built};
-use crate::catalog::row::{self, Cmdlet, Current, Emit, Kind, NoChange, Paging};
+use crate::catalog::row::{self, Cmdlet, Current, Emit, Form, Kind, NoChange, Paging};
 use crate::failure::Failure;
 use crate::protocol::Confirm;
 use crate::shape;
@@ -26,8 +26,8 @@ const DEEPEST_ROW: u64 = 1_000_000;
 const LARGE: u64 = 10_000;
 
 pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
-    let variables = prepared(context).await?;
-    run_with(context, &variables, None).await
+    let mut variables = prepared(context).await?;
+    run_with(context, &mut variables, None).await
 }
 
 /// The variables of a call: what input objects bring, and names that became ids.
@@ -43,7 +43,7 @@ pub async fn prepared<'a>(context: &'a Context<'_>) -> Result<Variables<'a>, Fai
 /// has read it already.
 pub async fn run_with(
     context: &Context<'_>,
-    variables: &Variables<'_>,
+    variables: &mut Variables<'_>,
     before: Option<Box<RawValue>>,
 ) -> Result<(), Failure> {
     let cmdlet = &context.row.cmdlet;
@@ -54,17 +54,24 @@ pub async fn run_with(
     let built = built(template, variables);
     if template.method == row::Method::Get || template.read_only {
         let request = request_of(template, built);
-        return emit_all(context, &connected, template, request, variables).await;
+        return match emit_all(context, &connected, template, request, variables).await {
+            Err(failure) if cmdlet.missing_is_nothing && is_missing(&failure) => Ok(()),
+            other => other,
+        };
     }
     change(context, &connected, template, built, variables, before).await
+}
+
+fn is_missing(failure: &Failure) -> bool {
+    matches!(failure, Failure::Request { error } | Failure::Api { error, .. } if error.status() == Some(404))
 }
 
 async fn change(
     context: &Context<'_>,
     connected: &Rc<Connected>,
     template: &row::Request,
-    built: Built,
-    variables: &Variables<'_>,
+    mut built: Built,
+    variables: &mut Variables<'_>,
     before: Option<Box<RawValue>>,
 ) -> Result<(), Failure> {
     let cmdlet = &context.row.cmdlet;
@@ -84,12 +91,19 @@ async fn change(
         }
         _ => before,
     };
+    if let Some(current) = &cmdlet.current
+        && let Some(before) = before.as_deref()
+    {
+        check_before(context, current, before, variables)?;
+        built = crate::binding::built(template, variables);
+    }
     let secrets = secret_fields(cmdlet, template);
     if !asked(context, variables, before.as_deref(), built.body.as_ref(), &secrets).await {
         return Ok(());
     }
     let request = request_of(template, built);
     let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
+    warn(context, &answer).await;
     if !passes && cmdlet.emit != Emit::Always {
         return Ok(());
     }
@@ -103,7 +117,10 @@ async fn change(
             let answer = match &cmdlet.refetch {
                 Some(path) => {
                     let again = Request::new(Method::Get, variables.path(path));
-                    send(context, connected, &again).await.map_err(|f| worded(context, f, variables))?
+                    match send(context, connected, &again).await {
+                        Err(failure) if cmdlet.missing_is_nothing && is_missing(&failure) => return Ok(()),
+                        answer => answer.map_err(|f| worded(context, f, variables))?,
+                    }
                 }
                 None => answer,
             };
@@ -154,6 +171,24 @@ pub async fn only_shown(context: &Context<'_>, variables: &Variables<'_>) -> Res
     Ok(())
 }
 
+/// Stops a change that must not be sent, and takes over what the request needs of the entity.
+fn check_before(
+    context: &Context<'_>,
+    current: &Current,
+    before: &RawValue,
+    variables: &mut Variables<'_>,
+) -> Result<(), Failure> {
+    let is_true = |property: &str| shape::property(before, property).is_some_and(|v| v.get() == "true");
+    if let Some(refuse) = current.refuse.iter().find(|r| is_true(&r.when)) {
+        return Err(Failure::Refused { action: context.action(variables), reason: reason(&refuse.text, before) });
+    }
+    for (variable, property) in &current.provides {
+        let value = shape::property(before, property).and_then(|v| serde_json::from_str(v.get()).ok());
+        variables.set(variable, value.unwrap_or_default());
+    }
+    Ok(())
+}
+
 pub async fn warn_of_no_change(context: &Context<'_>, variables: &Variables<'_>) {
     context.output.warning(&format!("No updates specified: {} was not sent.", context.action(variables))).await;
 }
@@ -163,8 +198,9 @@ fn provide(context: &Context<'_>, variables: &mut Variables<'_>) -> Result<(), F
     for parameter in &context.row.cmdlet.parameter {
         let Some(Value::Object(object)) = context.arguments.get(&parameter.name) else { continue };
         for (variable, property) in &parameter.provides {
-            let value = object.iter().find(|(k, v)| k.eq_ignore_ascii_case(property) && !v.is_null()).map(|(_, v)| v);
-            match value {
+            // A row of a CSV file has RunProfileId where a run profile has Id.
+            let named = |name: &str| object.iter().find(|(k, v)| k.eq_ignore_ascii_case(name) && !v.is_null());
+            match named(property).or_else(|| named(variable)).map(|(_, value)| value) {
                 Some(value) => variables.set(variable, value.clone()),
                 None => {
                     return Err(Failure::InputLacks {
@@ -204,9 +240,18 @@ fn needs_current(context: &Context<'_>, current: &Current, passes: bool) -> bool
     let input_stands_for_it = current.input
         && context.row.cmdlet.parameter.iter().any(|p| !p.provides.is_empty() && context.arguments.is_bound(&p.name));
     let wanted = context.output.preferences.ask
-        || current.must_exist
+        || must_be_read(context, current)
         || (passes && context.row.cmdlet.emit == Emit::PassThruBefore);
     wanted && !input_stands_for_it
+}
+
+/// A change that needs the entity, or must be sure of it. A name that was looked up is proof enough.
+fn must_be_read(context: &Context<'_>, current: &Current) -> bool {
+    let last = || Some(current.path.rsplit_once('{')?.1.split_once('}')?.0);
+    let entity = current.find.as_deref().or_else(last);
+    let looked_up =
+        context.row.cmdlet.lookup.iter().any(|l| Some(l.into.as_str()) == entity && context.arguments.is_bound(&l.by));
+    !current.provides.is_empty() || !current.refuse.is_empty() || (current.must_exist && !looked_up)
 }
 
 async fn read_current(
@@ -219,7 +264,7 @@ async fn read_current(
     let request = Request::new(Method::Get, variables.path(&current.path));
     let response = match send(context, connected, &request).await {
         Ok(response) => response,
-        Err(failure) if current.must_exist => return Err(worded(context, failure, variables)),
+        Err(failure) if must_be_read(context, current) => return Err(worded(context, failure, variables)),
         // The name in the question is a courtesy; the change itself will say what is wrong.
         Err(_) => return Ok(None),
     };
@@ -228,7 +273,7 @@ async fn read_current(
     }
     let page = response.page().map_err(|e| Failure::api(context.action(variables), None, e))?;
     let found = page.items.into_iter().find(|item| shape::text_property(item, "id").is_some_and(|text| text == id));
-    if found.is_none() && current.must_exist {
+    if found.is_none() && must_be_read(context, current) {
         return Err(Failure::EntityNotFound { noun: current.noun.clone(), id });
     }
     Ok(found.map(ToOwned::to_owned))
@@ -239,7 +284,12 @@ fn secret_fields<'a>(cmdlet: &'a Cmdlet, template: &'a row::Request) -> Vec<&'a 
     let secret = |name: &str| {
         cmdlet.parameter.iter().any(|p| p.name == name && matches!(p.kind, Kind::Secret | Kind::SecureString))
     };
-    template.body.iter().filter(|f| f.from.as_deref().is_some_and(secret)).map(|f| f.name.as_str()).collect()
+    template
+        .body
+        .iter()
+        .filter(|f| f.form == Form::TypedValues || f.from.as_deref().is_some_and(secret))
+        .map(|f| f.name.as_str())
+        .collect()
 }
 
 /// The texts of ShouldProcess: what is done to what, and each field as it is and as it would become.
@@ -334,55 +384,6 @@ pub fn worded(context: &Context<'_>, failure: Failure, variables: &Variables<'_>
         };
     }
     acted(failure, "", "")
-}
-
-fn added<'a>(cmdlet: &'a Cmdlet, variables: &Variables<'_>) -> Vec<shape::Added<'a>> {
-    cmdlet
-        .add
-        .iter()
-        .filter_map(|(property, variable)| variables.get(variable).map(|value| (property.as_str(), value.to_string())))
-        .collect()
-}
-
-pub async fn emit_answer(
-    context: &Context<'_>,
-    template: &row::Request,
-    answer: &Response,
-    variables: &Variables<'_>,
-) -> Result<(), Failure> {
-    if answer.is_empty() {
-        if template.method != row::Method::Get || answer.status == 204 {
-            return Ok(());
-        }
-        if template.empty_text {
-            context.output.item(None, shape::value(&"")).await;
-            return Ok(());
-        }
-    }
-    let value: &RawValue =
-        answer.json().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
-    let items = match value.get().as_bytes().first() {
-        Some(b'[') => serde_json::from_str(value.get()).unwrap_or_else(|_| vec![value]),
-        _ => vec![value],
-    };
-    emit(context, template, items, variables).await;
-    Ok(())
-}
-
-async fn emit(context: &Context<'_>, template: &row::Request, items: Vec<&RawValue>, variables: &Variables<'_>) {
-    let cmdlet = &context.row.cmdlet;
-    let added = added(cmdlet, variables);
-    let like = cmdlet.filter.as_ref().and_then(|f| Some((f, context.arguments.text(&f.like)?)));
-    let values: Vec<Box<RawValue>> = items
-        .into_iter()
-        .filter(|item| {
-            like.is_none_or(|(filter, pattern)| {
-                is_like(&shape::text_property(item, &filter.property).unwrap_or_default(), pattern)
-            })
-        })
-        .map(|item| if cmdlet.verbatim { shape::verbatim(item) } else { shape::output(item, &added) })
-        .collect();
-    context.output.items(template.output.as_deref().or(context.type_name()), &values).await;
 }
 
 pub async fn emit_all(

@@ -6,6 +6,7 @@ mod declared;
 mod jim;
 mod lookup;
 mod names;
+mod output;
 mod session;
 mod wildcard;
 

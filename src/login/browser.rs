@@ -84,7 +84,12 @@ mod linux {
 
     pub fn command(env: impl Fn(&str) -> Option<OsString>, url: &Url) -> Option<Command> {
         let path = env("PATH")?;
-        let program = OPENERS.into_iter().find_map(|name| on_path(&path, name))?;
+        // Without a screen only xdg-open can know a way; the others would fail, or take the terminal, and
+        // a script with nobody watching would wait for a login that can't come.
+        let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
+        let screen = ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "BROWSER"].into_iter().any(set);
+        let usable = OPENERS.into_iter().filter(|name| screen || *name == "xdg-open");
+        let program = usable.into_iter().find_map(|name| on_path(&path, name))?;
         let mut command = Command::new(program);
         command.arg(url.as_str());
         Some(command)
@@ -122,10 +127,11 @@ mod tests {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
         }
 
-        fn chosen(folder: &std::path::Path) -> Option<Command> {
+        fn chosen(folder: &std::path::Path, screen: bool) -> Option<Command> {
             let path = folder.as_os_str().to_owned();
             let env = move |name: &str| match name {
                 "PATH" => Some(path.clone()),
+                "DISPLAY" if screen => Some(std::ffi::OsString::from(":0")),
                 _ => None,
             };
             super::super::linux::command(env, &Url::parse("https://x.example/?a=1&b=$(id)").unwrap())
@@ -145,7 +151,7 @@ mod tests {
             tool(folder.path(), "google-chrome", "#!/bin/sh\n", 0o755);
 
             let begin = Instant::now();
-            let mut command = chosen(folder.path()).unwrap();
+            let mut command = chosen(folder.path(), true).unwrap();
             assert!(command.get_program().to_str().unwrap().ends_with("/firefox"));
             command.env("PATH", std::env::var_os("PATH").unwrap());
             assert!(start(command));
@@ -159,11 +165,14 @@ mod tests {
         }
 
         #[test]
-        fn no_opener_means_no_browser() {
+        fn no_opener_means_no_browser_and_without_a_screen_only_xdg_open_counts() {
             let folder = tempfile::tempdir().unwrap();
-            assert!(chosen(folder.path()).is_none());
+            assert!(chosen(folder.path(), true).is_none());
+            tool(folder.path(), "firefox", "#!/bin/sh\n", 0o755);
+            assert!(chosen(folder.path(), false).is_none());
+            assert!(chosen(folder.path(), true).is_some());
             tool(folder.path(), "xdg-open", "#!/bin/sh\n", 0o755);
-            assert!(chosen(folder.path()).is_some());
+            assert!(chosen(folder.path(), false).is_some());
         }
     }
 }

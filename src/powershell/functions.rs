@@ -166,7 +166,12 @@ fn enter(cmdlet: &Cmdlet) -> String {
 
 /// The properties of an input object that the host needs: ids, and the name for questions.
 fn taken(cmdlet: &Cmdlet) -> Vec<String> {
-    let mut names: Vec<String> = cmdlet.parameter.iter().flat_map(|p| p.provides.values().cloned()).collect();
+    let mut names: Vec<String> = cmdlet
+        .parameter
+        .iter()
+        .flat_map(|p| p.provides.iter())
+        .flat_map(|(variable, property)| [variable.clone(), property.clone()])
+        .collect();
     if !names.is_empty()
         && let Some(current) = &cmdlet.current
     {
@@ -194,7 +199,7 @@ mod tests {
             "[CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]",
             "[Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]\n        [PSCustomObject] $InputObject",
             "[ValidateRange(1, 10000)]\n        [int] $PageSize",
-            "begin { $state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name') }",
+            "begin { $state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name', 'RunProfileId') }",
         ] {
             assert!(text.contains(expected), "{expected}\nnot in\n{text}");
         }

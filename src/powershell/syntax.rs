@@ -141,6 +141,7 @@ fn switch(name: &str, alias: &str, help: &str) -> Parameter {
         completes: None,
         provides: BTreeMap::new(),
         requires: Vec::new(),
+        excludes: Vec::new(),
     }
 }
 

@@ -60,7 +60,17 @@ pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed
 
 impl Activity {
     fn status(&self, now: DateTime<Utc>) -> &'static str {
-        self.run.as_ref().map_or("Complete", |run| run.status(now))
+        match &self.run {
+            Some(run) => run.status(now),
+            None if self.cancelled => "Cancelled",
+            None if self.lasts(now) => "InProgress",
+            None => "Complete",
+        }
+    }
+
+    /// Previews take their time; everything else that is no run was over when it was made.
+    fn lasts(&self, now: DateTime<Utc>) -> bool {
+        self.operation == "Preview" && now < self.created + self.took
     }
 
     fn executed(&self, now: DateTime<Utc>) -> DateTime<Utc> {
@@ -73,7 +83,7 @@ impl Activity {
     fn ended(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match &self.run {
             Some(run) => run.over(now).then(|| run.end()),
-            None => Some(self.created + self.took),
+            None => (!self.lasts(now)).then(|| self.created + self.took),
         }
     }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::body::Body;
 use super::state::{ApiKey, Change, World};
 use super::wire::{Call, Handled, Reply, Routed, guid};
-use super::{clock, errors, idp, system};
+use super::{clock, errors, idp, roles};
 
 pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed {
     let ["apikeys", rest @ ..] = segments else {
@@ -46,7 +46,7 @@ fn shown(world: &World, key: &ApiKey, time: fn(DateTime<Utc>) -> String) -> Valu
         "lastUsedAt": key.used.map(time),
         "lastUsedFromIp": key.used.map(|_| "127.0.0.1"),
         "isEnabled": key.enabled,
-        "roles": if key.administrator { vec![system::administrator(world, 0)] } else { Vec::new() },
+        "roles": if key.administrator { vec![role(world)] } else { Vec::new() },
     })
 }
 
@@ -143,6 +143,13 @@ fn delete(world: &mut World, call: &Call, id: Uuid) -> Handled {
     let key = world.keys.remove(index);
     note(world, call, "Delete", &key.name, format!("Deleted API key '{}'", key.name), None);
     Ok(Reply::no_content())
+}
+
+/// As part of a key a role counts no members (observed).
+fn role(world: &World) -> Value {
+    let mut role = roles::administrator(world);
+    role["staticMemberCount"] = json!(0);
+    role
 }
 
 #[cfg(test)]

@@ -11,11 +11,8 @@ use super::faults::{Ailment, Faults, When};
 use super::record::{Entry, Record};
 use super::seed;
 use super::state::World;
-use super::wire::{Call, Handled, Reply, Routed, int};
-use super::{
-    SandboxOptions, activities, api_keys, clock, connected_systems, errors, idp, metaverse, run_profiles, schedules,
-    settings, system, worker_tasks,
-};
+use super::wire::{Call, Handled, Reply, Routed};
+use super::{SandboxOptions, change_history, clock, errors, idp, system};
 
 pub(super) struct App {
     pub(super) options: SandboxOptions,
@@ -118,20 +115,7 @@ impl App {
         if !caller.administrator {
             return Some(Err(errors::forbidden()));
         }
-        self.area(call, rest).or_else(|| not_offered(rest).then(|| Err(errors::not_offered(call))))
-    }
-
-    fn area(&mut self, call: &Call, rest: &[&str]) -> Routed {
-        let world = &mut self.world;
-        connected_systems::route(world, call, rest)
-            .or_else(|| run_profiles::route(world, call, rest))
-            .or_else(|| activities::route(world, call, rest))
-            .or_else(|| metaverse::route(world, call, rest))
-            .or_else(|| worker_tasks::route(world, call, rest))
-            .or_else(|| api_keys::route(world, call, rest))
-            .or_else(|| schedules::route(world, call, rest))
-            .or_else(|| settings::route(world, call, rest))
-            .or_else(|| system::route(world, call, rest))
+        change_history::watch(&mut self.world, call, rest)
     }
 
     /// The switches under `/sandbox`, for callers on this machine only.
@@ -182,26 +166,6 @@ impl App {
         self.faults = self.options.faults.clone();
         self.limits = Limits::default();
         self.record = Record::default();
-    }
-}
-
-/// Areas of the real server that are missing here.
-fn not_offered(segments: &[&str]) -> bool {
-    match segments {
-        [
-            "metaverse"
-            | "example-data"
-            | "filesystem"
-            | "history"
-            | "predefined-searches"
-            | "previews"
-            | "certificates"
-            | "security",
-            ..,
-        ]
-        | ["synchronisation", "data-flows" | "pending-exports" | "sync-rules" | "test-expression", ..] => true,
-        ["synchronisation", "connected-systems", id, area, ..] => int(id).is_some() && *area != "run-profiles",
-        _ => segments.last() == Some(&"change-history"),
     }
 }
 

@@ -1,12 +1,13 @@
 //! Connected systems, their parts and the connectors they use.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::body::Body;
 use super::paging::{Page, arrange};
-use super::state::{Change, ConnectedSystem, ObjectType, World};
+use super::state::{Change, ConnectedSystem, World};
 use super::wire::{Call, Handled, Reply, Routed, int};
-use super::{clock, errors, seed};
+use super::{clock, errors, pending_exports, people, seed, sync_rules};
 
 const CREATE: &str = "JIM.Web.Models.Api.CreateConnectedSystemRequest";
 const UPDATE: &str = "JIM.Web.Models.Api.UpdateConnectedSystemRequest";
@@ -33,31 +34,9 @@ pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed
         ("PUT", ["connected-systems", id, "partitions", partition]) => {
             select_partition(world, call, int(id)?, int(partition)?)
         }
-        // Observed empty for the file connector, which is the one that was looked at.
-        ("GET", ["connected-systems", id, "capabilities"]) => {
-            found(world, call, int(id)?).map(|_| Reply::ok(&json!([])))
-        }
         ("GET", ["connected-systems", id, "deletion-preview"]) => deletion_preview(world, call, int(id)?),
-        ("GET", ["connected-systems", id, "connector-space" | "pending-exports"]) => {
-            let id = int(id)?;
-            found(world, call, id).and_then(|_| empty(call))
-        }
-        ("GET", ["connector-definitions"]) => Ok(Reply::ok(&connectors(world))),
-        ("GET", ["connector-definitions", "by-name", name]) => {
-            one_connector(world, call, |row| row["name"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name)))
-        }
-        ("GET", ["connector-definitions", id]) => {
-            let id = int(id)?;
-            one_connector(world, call, |row| row["id"] == id)
-        }
-        ("GET", ["sync-rules"]) => empty(call),
         _ => return None,
     })
-}
-
-/// A list the sandbox has nothing for.
-fn empty(call: &Call) -> Handled {
-    Page::of(call, 25).map(|page| Reply::ok(&page.envelope(&[], Value::clone)))
 }
 
 pub(super) fn found<'a>(world: &'a World, call: &Call, id: i64) -> Result<&'a ConnectedSystem, Reply> {
@@ -70,13 +49,13 @@ pub(super) fn missing(id: i64) -> String {
 
 fn list(world: &World, call: &Call) -> Handled {
     let page = Page::of(call, 25)?;
-    let mut rows: Vec<Value> = world.systems.iter().map(header).collect();
+    let mut rows: Vec<Value> = world.systems.iter().map(|system| header(world, system)).collect();
     rows.sort_by_key(|row| row["name"].as_str().map(str::to_lowercase));
     arrange(call, &mut rows);
     Ok(Reply::ok(&page.envelope(&rows, Value::clone)))
 }
 
-fn header(system: &ConnectedSystem) -> Value {
+fn header(world: &World, system: &ConnectedSystem) -> Value {
     json!({
         "id": system.id,
         "name": system.name,
@@ -85,14 +64,14 @@ fn header(system: &ConnectedSystem) -> Value {
         "status": "Active",
         "objectCount": system.objects,
         "connectorsCount": if system.last_full_sync.is_some() { system.objects } else { 0 },
-        "pendingExportObjectsCount": 0,
+        "pendingExportObjectsCount": pending_exports::count(world, system.id),
         "connectorName": system.connector.name,
         "connectorId": system.connector.id,
     })
 }
 
 /// `full`: as GET shows it; answers to changes leave the computed fields null.
-fn detail(system: &ConnectedSystem, full: bool) -> Value {
+pub(super) fn detail(world: &World, system: &ConnectedSystem, full: bool) -> Value {
     let drift = json!({
         "hasPendingChanges": false,
         "isDeterminable": system.last_full_sync.is_some(),
@@ -114,7 +93,7 @@ fn detail(system: &ConnectedSystem, full: bool) -> Value {
         "connector": {"id": system.connector.id, "name": system.connector.name},
         "objectTypes": object_types(system),
         "objectCount": system.objects,
-        "pendingExportCount": 0,
+        "pendingExportCount": pending_exports::count(world, system.id),
         "maxExportParallelism": system.max_export_parallelism,
         "initialPasswordTimeToLive": system.initial_password_ttl,
         "requireSecureTransport": system.secure_transport,
@@ -126,15 +105,32 @@ fn detail(system: &ConnectedSystem, full: bool) -> Value {
 }
 
 fn object_types(system: &ConnectedSystem) -> Value {
-    Value::Array(system.object_type.iter().map(object_type).collect())
+    Value::Array(system.object_type.iter().cloned().collect())
 }
 
-fn object_type(kind: &ObjectType) -> Value {
-    const NAMES: [&str; 7] = ["department", "displayName", "email", "employeeId", "firstName", "lastName", "title"];
-    let created = clock::stored(kind.created);
-    let attributes: Vec<Value> = (kind.first_attribute..)
-        .zip(NAMES)
-        .map(|(id, name)| {
+/// The object type, when it is this system's.
+pub(super) fn object_type<'a>(world: &'a World, call: &Call, system: i64, id: i64) -> Result<&'a Value, Reply> {
+    let kind = found(world, call, system)?.object_type.as_ref();
+    kind.filter(|kind| kind["id"] == id)
+        .ok_or_else(|| errors::not_found(call, format!("Object type with ID {id} not found.")))
+}
+
+/// An attribute of whichever system has it.
+pub(super) fn attribute(world: &World, id: i64) -> Option<&Value> {
+    world
+        .systems
+        .iter()
+        .filter_map(|system| system.object_type.as_ref()?["attributes"].as_array())
+        .flatten()
+        .find(|attribute| attribute["id"] == id)
+}
+
+/// The one object type that a source has here, with its attributes numbered from `first` on.
+pub(super) fn new_object_type(id: i64, first: i64, created: DateTime<Utc>) -> Value {
+    let created = clock::stored(created);
+    let attributes: Vec<Value> = (first..)
+        .zip(people::ATTRIBUTES)
+        .map(|(id, (name, _))| {
             json!({
                 "id": id,
                 "name": name,
@@ -155,7 +151,7 @@ fn object_type(kind: &ObjectType) -> Value {
         })
         .collect();
     json!({
-        "id": kind.id,
+        "id": id,
         "name": "person",
         "created": created,
         "selected": true,
@@ -178,7 +174,7 @@ fn partition_dto(system: &ConnectedSystem, partition: &super::state::Partition) 
         "externalId": partition.name,
         "selected": partition.selected,
         "connectedSystemId": system.id,
-        "containers": [],
+        "containers": partition.containers,
     })
 }
 
@@ -204,7 +200,7 @@ fn select_partition(world: &mut World, call: &Call, id: i64, partition: i64) -> 
 }
 
 fn get(world: &World, call: &Call, id: i64) -> Handled {
-    found(world, call, id).map(|system| Reply::ok(&detail(system, true)))
+    found(world, call, id).map(|system| Reply::ok(&detail(world, system, true)))
 }
 
 fn create(world: &mut World, call: &Call) -> Handled {
@@ -218,7 +214,7 @@ fn create(world: &mut World, call: &Call) -> Handled {
         .ok_or_else(|| errors::bad_request(call, format!("Connector definition with ID {connector} not found.")))?;
     let id = world.new_system_id();
     let system = ConnectedSystem { description, ..seed::blank(id, &name, connector, call.now) };
-    let answer = detail(&system, false);
+    let answer = detail(world, &system, false);
     world.systems.push(system);
     let reason = body.text("changeReason")?;
     world.note(Change { system_id: Some(id), reason, ..Change::new("ConnectedSystem", "Create", &name, call) });
@@ -283,7 +279,8 @@ fn update(world: &mut World, call: &Call, id: i64) -> Handled {
     system.secure_transport = secure.unwrap_or(system.secure_transport);
     system.unresolved_references = handling.unwrap_or(system.unresolved_references);
     system.updated = Some(call.now);
-    let (answer, name) = (detail(system, false), system.name.clone());
+    let name = system.name.clone();
+    let answer = detail(world, found(world, call, id)?, false);
     world.note(Change { system_id: Some(id), reason, ..Change::new("ConnectedSystem", "Update", &name, call) });
     Ok(Reply::ok(&answer))
 }
@@ -307,6 +304,12 @@ fn delete(world: &mut World, call: &Call, id: i64) -> Handled {
     };
     let system = world.systems.remove(index);
     world.profiles.retain(|profile| profile.connected_system_id != id);
+    let rules: Vec<i64> = rules_of(world, id);
+    for rule in rules {
+        sync_rules::remove(world, rule);
+    }
+    pending_exports::clear(world, id);
+    world.tables.retain("matching-rules", |row| row["connectedSystemId"] != id);
     for run in world.activities.iter_mut().filter_map(|activity| activity.run.as_mut()) {
         if run.system_id == id {
             run.orphan(call.now);
@@ -320,6 +323,11 @@ fn delete(world: &mut World, call: &Call, id: i64) -> Handled {
         "workerTaskId": null,
         "activityId": activity,
     })))
+}
+
+fn rules_of(world: &World, id: i64) -> Vec<i64> {
+    let rules = world.tables.of("sync-rules", "connectedSystemId", id);
+    rules.filter_map(|rule| rule["id"].as_i64()).collect()
 }
 
 fn deletion_preview(world: &World, call: &Call, id: i64) -> Handled {
@@ -343,11 +351,11 @@ fn deletion_preview(world: &World, call: &Call, id: i64) -> Handled {
         "connectedSystemId": id,
         "connectedSystemName": system.name,
         "connectedSystemObjectCount": system.objects,
-        "syncRuleCount": 0,
+        "syncRuleCount": rules_of(world, id).len(),
         "runProfileCount": profiles,
         "partitionCount": system.partitions.len(),
         "containerCount": 0,
-        "pendingExportCount": 0,
+        "pendingExportCount": pending_exports::count(world, id),
         "activityCount": activities,
         "joinedMvoCount": joined,
         "mvosWithOtherConnectorsCount": 0,
@@ -358,35 +366,6 @@ fn deletion_preview(world: &World, call: &Call, id: i64) -> Handled {
         "willRunAsBackgroundJob": false,
         "hasRunningSyncOperation": running,
     })))
-}
-
-fn one_connector(world: &World, call: &Call, wanted: impl Fn(&Value) -> bool) -> Handled {
-    connectors(world)
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|row| wanted(row))
-        .map(Reply::ok)
-        .ok_or_else(|| errors::not_found(call, "Connector definition not found."))
-}
-
-fn connectors(world: &World) -> Value {
-    seed::CONNECTORS
-        .iter()
-        .map(|connector| {
-            json!({
-                "id": connector.id,
-                "name": connector.name,
-                "description": connector.description,
-                "builtIn": true,
-                "created": clock::stored(world.started),
-                "lastUpdated": null,
-                "files": 0,
-                "versions": "",
-                "inUse": world.systems.iter().any(|system| system.connector.id == connector.id),
-            })
-        })
-        .collect()
 }
 
 #[cfg(test)]

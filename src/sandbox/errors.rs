@@ -83,16 +83,6 @@ pub(super) fn internal(call: &Call) -> Reply {
     uncaught(call, StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "An unexpected error occurred.")
 }
 
-/// A route of the real server that the sandbox does not have: better said than answered with a page.
-pub(super) fn not_offered(call: &Call) -> Reply {
-    business(
-        call,
-        StatusCode::NOT_IMPLEMENTED,
-        "SANDBOX_NOT_OFFERED",
-        format!("The sandbox does not offer {} {}.", call.method, call.path),
-    )
-}
-
 /// Shape 4: the same body whether a key is missing, unknown, disabled or sent as Bearer.
 pub(super) fn unauthorised() -> Reply {
     Reply::bare_json(StatusCode::UNAUTHORIZED, &json!({"error": "Unauthorized", "message": "Authentication required"}))

@@ -34,12 +34,13 @@ const COVERED: &[&str] = &[
     "exec-03", "exec-04", "exec-05", "exec-06", "+8", "exec-07", "exec-08", "exec-09", "exec-10", "exec-11", "exec-12",
     "+8", "exec-20", "exec-21", "exec-22", "exec-23", "exec-26", "+8", "act-01", "act-02", "act-03", "act-04",
     "act-05", "act-06", "act-07", "act-08", "rp-06", "rp-07", "exec-30", "+8", "exec-31", "exec-32", "exec-33",
-    "exec-34", "exec-35", "+8", "exec-36", "exec-37", "exec-38", "exec-39", "cs-40", "mv-01", "mv-02", "mv-04",
-    "mv-05", "sched-03", "sched-02", "sched-04", "sched-05", "sched-10", "more-321", "sched-11", "sched-12",
-    "sched-13", "sched-14", "sched-15", "sched-16", "sched-17", "sched-18", "sched-20", "sched-21", "+20", "sched-22",
-    "sched-25", "sched-26", "sched-30", "sched-31", "sched-32", "sched-33", "sched-34", "key-01", "key-02", "key-03",
-    "key-04", "key-05", "key-06", "key-07", "key-08", "set-02", "sec-01", "more-121", "more-146", "more-312",
-    "more-317", "more-371", "more-385", "more-396", "more-015", "more-022", "rate-10", "rate-11", "rate-13",
+    "exec-34", "exec-35", "+8", "exec-36", "exec-37", "exec-38", "exec-39", "cs-40", "cs-41", "cs-42", "cs-43",
+    "cs-44", "sr-01", "sr-02", "sr-03", "mv-03", "set-01", "mv-01", "mv-02", "mv-04", "mv-05", "sched-03", "sched-02",
+    "sched-04", "sched-05", "sched-10", "more-321", "sched-11", "sched-12", "sched-13", "sched-14", "sched-15",
+    "sched-16", "sched-17", "sched-18", "sched-20", "sched-21", "+20", "sched-22", "sched-25", "sched-26", "sched-30",
+    "sched-31", "sched-32", "sched-33", "sched-34", "key-01", "key-02", "key-03", "key-04", "key-05", "key-06",
+    "key-07", "key-08", "set-02", "sec-01", "more-121", "more-146", "more-312", "more-317", "more-371", "more-385",
+    "more-396", "more-015", "more-022", "rate-10", "rate-11", "rate-13",
 ];
 
 struct Exchange {

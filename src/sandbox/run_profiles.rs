@@ -295,6 +295,7 @@ pub(super) fn start(
         change_reason: None,
         system_id: Some(system_id),
         took: chrono::TimeDelta::zero(),
+        cancelled: false,
         run: Some(run),
         schedule,
     };

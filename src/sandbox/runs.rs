@@ -137,6 +137,11 @@ impl Run {
         }
     }
 
+    /// An export that sends what waits.
+    pub(super) fn exports(&self) -> bool {
+        self.run_type == "Export" && self.cancelled.is_none() && self.outcome.error.is_none()
+    }
+
     /// How far the run is, 0 to 1.
     fn fraction(&self, now: DateTime<Utc>) -> f64 {
         let until = self.cancelled.unwrap_or(now).min(self.ends);

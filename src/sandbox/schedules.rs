@@ -59,7 +59,8 @@ pub(super) fn seed(world: &mut World) {
         return;
     }
     world.schedules.push(Schedule {
-        id: Uuid::new_v4(),
+        // Fixed, so that examples can name it.
+        id: Uuid::from_u128(0x1621_67b8_2251_4de9_9d96_72d9_6968_edd3),
         name: "Nightly HR".to_owned(),
         description: Some("Import then synchronise".to_owned()),
         trigger: "Cron",

@@ -10,8 +10,8 @@
 
 use chrono::TimeDelta;
 
-use super::schedules;
-use super::state::{Actor, ApiKey, Change, ConnectedSystem, Connector, ObjectType, Partition, RunProfile, World};
+use super::state::{Actor, ApiKey, Change, ConnectedSystem, Connector, Partition, RunProfile, World};
+use super::{areas, connected_systems, schedules, structure};
 
 /// A key that is valid and has no roles: 403 everywhere.
 pub(super) const READER_KEY: &str = "jim_ak_sandbox_reader_000000";
@@ -97,6 +97,7 @@ pub(super) fn fill(world: &mut World, plan: &Plan) {
         }
     }
     schedules::seed(world);
+    areas::seed(world);
 }
 
 fn note(world: &mut World, kind: &'static str, name: &str, context: Option<&str>, actor: &Actor, message: &str) {
@@ -130,7 +131,12 @@ fn export(world: &mut World, actor: &Actor) {
 
 fn directory(world: &mut World, actor: &Actor) {
     let id = system(world, actor, "Corporate Directory", "LDAP directory", LDAP, 120);
-    let partition = |id: i64, name: &str, selected| Partition { id, name: name.to_owned(), selected };
+    let partition = |id: i64, name: &str, selected| Partition {
+        id,
+        name: name.to_owned(),
+        selected,
+        containers: structure::containers(id, name, selected),
+    };
     if let Some(system) = world.systems.last_mut() {
         system.partitions = vec![partition(1, "dc=panoply,dc=example", true), partition(2, "dc=lab,dc=example", false)];
     }
@@ -172,7 +178,7 @@ fn system(
     made.updated = Some(created + TimeDelta::milliseconds(3));
     made.settings_valid = true;
     made.source_objects = objects;
-    made.object_type = Some(ObjectType { id, first_attribute: (id - 1) * 7 + 1, created });
+    made.object_type = Some(connected_systems::new_object_type(id, (id - 1) * 7 + 1, created));
     world.systems.push(made);
     note(world, "ConnectedSystem", name, None, actor, "");
     id

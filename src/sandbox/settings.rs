@@ -11,7 +11,7 @@ use super::wire::{Call, Handled, Reply, Routed};
 /// Key, what it is called, type, default, read-only.
 type Setting = (&'static str, &'static str, &'static str, Option<&'static str>, bool);
 
-const SETTINGS: [Setting; 20] = [
+const SETTINGS: [Setting; 31] = [
     ("SSO.ApiScope", "SSO API scope", "String", Some("jim-api"), true),
     ("SSO.ClaimType", "SSO claim type", "String", Some("sub"), true),
     ("SSO.ClientId", "SSO client ID", "String", Some("jim-web"), true),
@@ -49,6 +49,29 @@ const SETTINGS: [Setting; 20] = [
         false,
     ),
     ("UI.ProgressUpdateInterval", "Progress update interval", "TimeSpan", Some("00:00:01"), false),
+    ("SSO.MvAttribute", "SSO Metaverse attribute", "String", Some("Subject Identifier"), true),
+    ("SSO.Authority", "SSO authority", "String", Some("https://login.example/realms/jim"), true),
+    ("SSO.Secret", "SSO secret", "StringEncrypted", None, true),
+    ("SSO.UniqueIdentifierClaimType", "SSO unique identifier claim type", "String", Some("sub"), true),
+    (
+        "History.InitialPasswordRetentionPeriod",
+        "Initial password record retention period",
+        "TimeSpan",
+        Some("90.00:00:00"),
+        false,
+    ),
+    (
+        "History.SecurityEventRetentionPeriod",
+        "Security event retention period",
+        "TimeSpan",
+        Some("365.00:00:00"),
+        false,
+    ),
+    ("ChangeTracking.CsoChanges.Enabled", "Track CSO changes", "Boolean", Some("true"), false),
+    ("ChangeTracking.MvoChanges.Enabled", "Track MVO changes", "Boolean", Some("true"), false),
+    ("Security.ConfigurationChangeHashKey", "Configuration change hash key", "StringEncrypted", None, true),
+    ("Security.CredentialEncryptionEnabled", "Credential encryption", "Boolean", Some("true"), false),
+    ("Instance.Id", "Service ID", "Guid", None, true),
     ("Instance.Name", "Service Name", "String", None, false),
 ];
 

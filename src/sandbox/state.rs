@@ -7,10 +7,12 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::change_history::History;
 use super::executions::Execution;
 use super::idp::Identities;
 use super::runs::Run;
 use super::schedules::Schedule;
+use super::tables::Tables;
 use super::{clock, seed};
 
 /// Who did something, as activities name it.
@@ -36,7 +38,8 @@ pub(super) struct ConnectedSystem {
     pub(super) updated: Option<DateTime<Utc>>,
     pub(super) connector: &'static Connector,
     pub(super) settings_valid: bool,
-    pub(super) object_type: Option<ObjectType>,
+    /// As the server shows it, with its attributes.
+    pub(super) object_type: Option<Value>,
     pub(super) partitions: Vec<Partition>,
     /// Objects in its connector space; the last full import decides.
     pub(super) objects: i64,
@@ -60,17 +63,12 @@ pub(super) struct Connector {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct ObjectType {
-    pub(super) id: i64,
-    pub(super) first_attribute: i64,
-    pub(super) created: DateTime<Utc>,
-}
-
-#[derive(Debug, Clone)]
 pub(super) struct Partition {
     pub(super) id: i64,
     pub(super) name: String,
     pub(super) selected: bool,
+    /// As the server shows them, nested.
+    pub(super) containers: Vec<Value>,
 }
 
 /// The server's own field order. The partition's id is stored, but only its name is shown.
@@ -103,6 +101,8 @@ pub(super) struct Activity {
     pub(super) change_reason: Option<String>,
     pub(super) system_id: Option<i64>,
     pub(super) took: TimeDelta,
+    /// A preview that was stopped; runs know it themselves.
+    pub(super) cancelled: bool,
     /// A run of a run profile; everything else was over when it was made.
     pub(super) run: Option<Run>,
     pub(super) schedule: Option<ScheduleLink>,
@@ -174,6 +174,9 @@ pub(super) struct World {
     /// Overridden service settings.
     pub(super) settings: HashMap<String, Option<String>>,
     pub(super) identities: Identities,
+    /// Everything that needs no type of its own.
+    pub(super) tables: Tables,
+    pub(super) history: History,
     pub(super) started: DateTime<Utc>,
     pub(super) speed: f64,
     next_system: i64,
@@ -192,6 +195,8 @@ impl World {
             executions: Vec::new(),
             settings: HashMap::new(),
             identities: Identities::default(),
+            tables: Tables::default(),
+            history: History::default(),
             started: clock::now(),
             speed: seed.speed,
             next_system: 1,
@@ -240,6 +245,7 @@ impl World {
             change_reason: change.reason,
             system_id: change.system_id,
             took: TimeDelta::microseconds(fastrand::i64(8_000..45_000)),
+            cancelled: false,
             run: None,
             schedule: None,
         });
@@ -248,6 +254,7 @@ impl World {
 
     /// Lets time pass: finished runs take their effect, schedules go to their next step.
     pub(super) fn settle(&mut self, now: DateTime<Utc>) {
+        let mut exported = Vec::new();
         let World { activities, systems, .. } = self;
         for activity in activities.iter_mut() {
             if let Some(run) = activity.run.as_mut()
@@ -257,8 +264,14 @@ impl World {
                 run.settled = true;
                 if let Some(system) = systems.iter_mut().find(|system| system.id == run.system_id) {
                     run.take_effect(system);
+                    if run.exports() {
+                        exported.push(system.id);
+                    }
                 }
             }
+        }
+        for system in exported {
+            super::pending_exports::clear(self, system);
         }
         super::executions::advance(self, now);
     }

@@ -4,9 +4,8 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::body::Body;
-use super::paging::Page;
 use super::state::World;
-use super::wire::{Call, Handled, Reply, Routed, guid, int};
+use super::wire::{Call, Handled, Reply, Routed};
 use super::{clock, errors, idp};
 
 /// The server whose behaviour was observed.
@@ -54,34 +53,29 @@ pub(super) fn auth_config(call: &Call, identity_provider: bool) -> Handled {
 /// `segments` begin after `/api/v1`.
 pub(super) fn route(world: &mut World, call: &Call, segments: &[&str]) -> Routed {
     Some(match (call.method.as_str(), segments) {
-        ("GET", ["security", "roles"]) => Ok(Reply::ok(&json!([administrator(world, 1)]))),
-        ("GET", ["security", "roles", id]) => match int(id)? {
-            1 => Ok(Reply::ok(&administrator(world, 1))),
-            id => Err(errors::not_found(call, format!("Role with ID {id} not found."))),
-        },
-        ("GET", ["certificates"]) => Page::of(call, 25).map(|page| Reply::ok(&page.envelope(&[], Value::clone))),
-        ("GET", ["certificates", "enabled"]) => Ok(Reply::ok(&json!([]))),
-        ("GET" | "PATCH" | "DELETE", ["certificates", id]) => {
-            guid(id)?;
-            let reply = errors::problem(StatusCode::NOT_FOUND, "15.5.5");
-            Err(reply.with("api-supported-versions", "1.0"))
-        }
         ("GET", ["logs"]) => logs(world, call),
         ("GET", ["logs", "levels"]) => Ok(Reply::ok(&json!(LEVELS.map(|level| level.0)))),
         ("GET", ["logs", "services"]) => Ok(Reply::ok(&json!(["web", "worker", "scheduler"]))),
+        ("GET", ["logs", "files"]) => Ok(Reply::ok(&files(call))),
         ("POST", ["system", "reset"]) => reset(world, call),
         _ => return None,
     })
 }
 
-pub(super) fn administrator(world: &World, members: i64) -> Value {
-    json!({
-        "id": 1,
-        "name": "Administrator",
-        "builtIn": true,
-        "created": clock::stored(world.started),
-        "staticMemberCount": members,
-    })
+/// One file a day and service, for three days.
+fn files(call: &Call) -> Value {
+    let days = (0..3).map(|ago| call.now - chrono::TimeDelta::days(ago));
+    days.flat_map(|day| ["scheduler", "web", "worker"].map(|service| (day, service)))
+        .map(|(day, service)| {
+            json!({
+                "fileName": format!("jim.{service}.{}.log", day.format("%Y%m%d")),
+                "service": service,
+                "date": day.format("%Y-%m-%dT00:00:00").to_string(),
+                "sizeBytes": 18_432,
+                "sizeFormatted": "18 KB",
+            })
+        })
+        .collect()
 }
 
 const LEVELS: [(&str, &str); 6] = [
@@ -135,6 +129,25 @@ fn logs(world: &World, call: &Call) -> Handled {
     Ok(Reply::ok(&json!(rows)))
 }
 
+fn custom(world: &World, table: &str) -> usize {
+    let rows = world.tables.rows(table).iter();
+    rows.filter(|row| row["builtIn"] == false).count()
+}
+
+/// What is built in stays.
+fn empty_tables(world: &mut World) {
+    for table in ["sync-rules", "mappings", "matching-rules", "pending-exports", "certificates"] {
+        world.tables.retain(table, |_| false);
+    }
+    for table in ["scoping-groups", "deleted-rows", "deleted-people", "pending-deletions"] {
+        world.tables.retain(table, |_| false);
+    }
+    for table in ["metaverse-object-types", "metaverse-attributes", "example-data-sets", "example-data-templates"] {
+        world.tables.retain(table, |row| row["builtIn"] == true);
+    }
+    world.history = super::change_history::History::default();
+}
+
 /// Factory reset. Answers what went; the caller's key stays, so that it can look at the result.
 fn reset(world: &mut World, call: &Call) -> Handled {
     let body = Body::optional(call, "JIM.Web.Models.Api.SystemResetRequest")?;
@@ -157,21 +170,21 @@ fn reset(world: &mut World, call: &Call) -> Handled {
         "metaverseObjectsRemoved": 0,
         "metaverseObjectChangesRemoved": 0,
         "connectedSystemObjectChangesRemoved": 0,
-        "syncRulesRemoved": 0,
-        "objectMatchingRulesRemoved": 0,
+        "syncRulesRemoved": world.tables.rows("sync-rules").len(),
+        "objectMatchingRulesRemoved": world.tables.rows("matching-rules").len(),
         "schedulesRemoved": world.schedules.len(),
         "scheduleExecutionsRemoved": world.executions.len(),
         "activitiesRemoved": world.activities.len(),
-        "pendingExportsRemoved": 0,
-        "customMetaverseObjectTypesRemoved": 0,
-        "customMetaverseAttributesRemoved": 0,
+        "pendingExportsRemoved": world.tables.rows("pending-exports").len(),
+        "customMetaverseObjectTypesRemoved": custom(world, "metaverse-object-types"),
+        "customMetaverseAttributesRemoved": custom(world, "metaverse-attributes"),
         "customRolesRemoved": 0,
         "customConnectorDefinitionsRemoved": 0,
         "customPredefinedSearchesRemoved": 0,
-        "customExampleDataSetsRemoved": 0,
-        "customExampleDataTemplatesRemoved": 0,
+        "customExampleDataSetsRemoved": custom(world, "example-data-sets"),
+        "customExampleDataTemplatesRemoved": custom(world, "example-data-templates"),
         "customApiKeysRemoved": keys - world.keys.len(),
-        "trustedCertificatesRemoved": 0,
+        "trustedCertificatesRemoved": world.tables.rows("certificates").len(),
         "administratorsRetained": i64::from(!include),
         "administratorsRemoved": i64::from(include),
     });
@@ -181,5 +194,6 @@ fn reset(world: &mut World, call: &Call) -> Handled {
     world.executions.clear();
     world.activities.clear();
     world.settings.clear();
+    empty_tables(world);
     Ok(Reply::ok(&answer))
 }

@@ -3,6 +3,7 @@
 
 use super::super::Context;
 use super::super::declared::{self, asked, send, worded};
+use super::super::output;
 use crate::binding::{BindError, Variables, built};
 use crate::failure::Failure;
 use crate::shape;
@@ -21,7 +22,7 @@ pub async fn create(context: &Context<'_>) -> Result<(), Failure> {
     let request = declared::request_of(template, built);
     let answer = send(context, &connected, &request).await.map_err(|f| worded(context, f, &variables))?;
     if context.arguments.flag("PassThru") {
-        return declared::emit_answer(context, template, &answer, &variables).await;
+        return output::emit_answer(context, template, &answer, &variables).await;
     }
     // The server never shows the key again: without -PassThru it goes where people look.
     let raw: &RawValue = answer.json().map_err(|e| unreadable(context, e, &variables))?;
@@ -89,7 +90,7 @@ pub async fn change(context: &Context<'_>) -> Result<(), Failure> {
             variables.set(name, value);
         }
     }
-    declared::run_with(context, &variables, Some(before.to_owned())).await
+    declared::run_with(context, &mut variables, Some(before.to_owned())).await
 }
 
 fn unreadable(context: &Context<'_>, error: crate::api::ApiError, variables: &Variables<'_>) -> Failure {

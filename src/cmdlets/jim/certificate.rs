@@ -20,7 +20,7 @@ pub async fn add(context: &Context<'_>) -> Result<(), Failure> {
         let bytes = read(Path::new(path)).map_err(|e| file_failure("read", path, &e))?;
         variables.set("CertificateData", Value::String(BASE64.encode(bytes)));
     }
-    declared::run_with(context, &variables, None).await
+    declared::run_with(context, &mut variables, None).await
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -22,7 +22,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
         let id = source_attribute(context, &variables, name).await?;
         variables.set("ConnectedSystemAttributeId", id);
     }
-    declared::run_with(context, &variables, None).await
+    declared::run_with(context, &mut variables, None).await
 }
 
 /// Whether the value is a date relative to now; half of one, or two kinds of date, are refused.
@@ -88,7 +88,7 @@ async fn source_attribute(context: &Context<'_>, variables: &Variables<'_>, name
     let answer = send(context, &connected, &Request::new(Method::Get, path)).await.map_err(failed)?;
     let types: Vec<ObjectType> = answer.json().map_err(unreadable)?;
     if rule.direction.as_deref().is_some_and(|d| d.eq_ignore_ascii_case("Export")) {
-        return Err(Failure::NotPossible {
+        return Err(Failure::Refused {
             action: context.action(variables),
             reason: format!(
                 "synchronisation rule '{}' exports, so its scope is decided by metaverse attributes: use -MetaverseAttributeName.",

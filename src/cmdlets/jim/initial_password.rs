@@ -46,7 +46,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
         (enable, _) => variables.set("Enabled", Value::Bool(enable)),
     }
     if !POLICY.iter().any(|(parameter, _)| arguments.is_bound(parameter)) {
-        return declared::run_with(context, &variables, None).await;
+        return declared::run_with(context, &mut variables, None).await;
     }
     let connected = context.session.connection()?;
     let Some(answer) = declared::read_first(context, &connected, PATH, &variables).await? else {
@@ -62,5 +62,5 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
         }
     }
     variables.set("CustomPolicy", Value::Object(policy));
-    declared::run_with(context, &variables, Some(before.to_owned())).await
+    declared::run_with(context, &mut variables, Some(before.to_owned())).await
 }

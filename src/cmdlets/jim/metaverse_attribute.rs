@@ -3,6 +3,7 @@
 
 use super::super::Context;
 use super::super::declared::{self, asked, send, worded};
+use super::super::output;
 use super::super::session::Connected;
 use crate::api::{Method, Request};
 use crate::binding::{BindError, Built, Variables, built};
@@ -57,11 +58,11 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     }
     let Some((template, last)) = answer.filter(|_| arguments.flag("PassThru")) else { return Ok(()) };
     if done == 1 {
-        return declared::emit_answer(context, template, &last, &variables).await;
+        return output::emit_answer(context, template, &last, &variables).await;
     }
     let again = Request::new(Method::Get, variables.path(PATH));
     let whole = send(context, &connected, &again).await.map_err(|f| worded(context, f, &variables))?;
-    declared::emit_answer(context, template, &whole, &variables).await
+    output::emit_answer(context, template, &whole, &variables).await
 }
 
 /// The attribute as it is. The schema goes as a whole: what isn't named stays as it is.

@@ -101,7 +101,7 @@ async fn generated(
     let Some(password) = generated.password.filter(|p| !p.0.expose_secret().is_empty()) else {
         let why =
             if generated.problems.is_empty() { "It gives no reason.".into() } else { generated.problems.join(" ") };
-        return Err(Failure::NotPossible {
+        return Err(Failure::Refused {
             action: context.action(variables),
             reason: format!("the server could not generate a password. {why}"),
         });

@@ -12,7 +12,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     let mut variables = declared::prepared(context).await?;
     variables.set("Sources", sources);
     variables.set("InboundValueProcessing", Value::from(value_processing(&context.arguments)));
-    declared::run_with(context, &variables, None).await
+    declared::run_with(context, &mut variables, None).await
 }
 
 fn is_import(arguments: &Arguments) -> bool {
