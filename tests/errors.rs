@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{COLLECT, Pwsh, READER_KEY, Sandbox, Stub, json};
+use support::{COLLECT, Pwsh, READER_KEY, Sandbox, Stub, greeting, json};
 
 const CONNECT: &str = "$null = Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist 6>$null\n";
 
@@ -248,4 +248,106 @@ fn names_that_are_unknown_or_ambiguous() {
         "New-JIMRunProfile -ConnectedSystemId 1 -Name 'Full Import' -RunType Export; Set-JIMRunProfile -ConnectedSystemId 1 -RunProfileName 'full import' -PageSize 5",
     );
     one_error(&ambiguous, "NameAmbiguous", "InvalidArgument", &["Multiple", "-RunProfileId"]);
+}
+
+/// What `Get-JIMConnectedSystem -Id 1` says of a server that answers this, and how often it asked.
+fn answered(answer: String) -> (Value, usize) {
+    let stub = Stub::start(move |_, path, _| greeting(path).unwrap_or_else(|| answer.clone()));
+    let script = format!("{COLLECT}{CONNECT}Show-Outcome {{ Get-JIMConnectedSystem -Id 1 }}");
+    let outcome = Pwsh::new(&stub.url).run(&script).json();
+    let times = stub.seen().iter().filter(|request| request.ends_with("/connected-systems/1")).count();
+    (outcome, times)
+}
+
+#[test]
+fn validation_errors_with_the_servers_own_code_name_each_field() {
+    let body = r#"{"code":"VALIDATION_ERROR","message":"One or more settings are invalid.","details":null,"validationErrors":{"File Path":["File not found: 'x'."]}}"#;
+    let (outcome, times) = answered(json(400, body));
+    let words = ["One or more settings are invalid.", "File Path: File not found: 'x'."];
+    one_error(&outcome, "ValidationFailed", "InvalidData", &words);
+    assert_eq!(times, 1);
+}
+
+#[test]
+fn a_plain_bad_request_keeps_the_servers_words() {
+    let (outcome, times) = answered(json(400, r#"{"code":"BAD_REQUEST","message":"The filter makes no sense."}"#));
+    one_error(&outcome, "BadRequest", "InvalidArgument", &["(400)", "The filter makes no sense."]);
+    assert_eq!(outcome["errors"][0]["server"], "The filter makes no sense.");
+    assert_eq!(times, 1);
+}
+
+#[test]
+fn a_rate_limit_that_stays_is_an_error_in_the_end() {
+    let body = r#"{"error":"Too Many Requests","message":"Rate limit exceeded."}"#;
+    let length = body.len();
+    let (outcome, times) = answered(format!(
+        "HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    ));
+    one_error(&outcome, "RateLimited", "LimitsExceeded", &["429", "Rate limit exceeded."]);
+    assert_eq!(times, 6, "tried five times more");
+}
+
+#[test]
+fn a_proxy_that_has_lost_its_server_is_asked_again_and_its_page_is_not_shown() {
+    let page = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>";
+    let length = page.len();
+    let (outcome, times) =
+        answered(format!("HTTP/1.1 502 X\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n{page}"));
+    one_error(&outcome, "ServiceUnavailable", "ResourceUnavailable", &["(502)", "502 Bad Gateway"]);
+    assert!(!outcome["errors"][0]["message"].as_str().unwrap().contains('<'), "{outcome:#}");
+    assert!(times > 1);
+}
+
+#[test]
+fn the_page_of_another_site_is_not_taken_for_the_server() {
+    let sandbox = Sandbox::start(&[]);
+    let script = format!("{COLLECT}Show-Outcome {{ Connect-JIM -Url \"$Url/elsewhere\" -ApiKey $ApiKey -NoPersist }}");
+    let outcome = Pwsh::new(&sandbox.url).run(&script).json();
+    one_error(&outcome, "UnexpectedAnswer", "ProtocolError", &["web page", "Check the URL"]);
+}
+
+#[test]
+fn a_list_with_something_else_in_it_is_no_list_of_objects() {
+    for body in [r#"["unexpected"]"#, "[1]", r#"{"items":[["unexpected"]],"totalCount":1}"#] {
+        let (outcome, _) = answered(json(200, body));
+        if body.starts_with('[') {
+            one_error(&outcome, "UnexpectedAnswer", "InvalidResult", &["another shape"]);
+            assert_eq!(outcome["count"], 0, "{outcome:#}");
+        }
+        let stub = Stub::start(move |_, path, _| match path {
+            path if path.ends_with("/run-profiles") => json(200, body),
+            path => greeting(path).unwrap_or_else(|| json(404, "{}")),
+        });
+        let script = format!("{COLLECT}{CONNECT}Show-Outcome {{ Get-JIMRunProfile -ConnectedSystemId 1 }}");
+        let outcome = Pwsh::new(&stub.url).run(&script).json();
+        one_error(&outcome, "UnexpectedAnswer", "InvalidResult", &["another shape"]);
+        assert_eq!(outcome["count"], 0, "{outcome:#}");
+    }
+}
+
+#[test]
+fn what_can_be_sent_twice_survives_a_lost_answer() {
+    let sandbox = Sandbox::start(&[]);
+    sandbox.faults(
+        r#"[{"reset": "after", "method": "PUT", "count": 1}, {"reset": "after", "method": "DELETE", "count": 1}]"#,
+    );
+    let told = outcome(
+        &sandbox,
+        "Set-JIMRunProfile -ConnectedSystemId 1 -RunProfileId 1 -PageSize 7 -PassThru
+        Remove-JIMRunProfile -ConnectedSystemId 1 -RunProfileId 1 -Force
+        @(Get-JIMRunProfile -ConnectedSystemId 1).Count",
+    );
+    assert_eq!(told["errors"], serde_json::json!([]), "a removal that happened isn't called missing: {told:#}");
+    assert_eq!((&told["values"][0]["PageSize"], &told["values"][1]), (&7.into(), &2.into()), "{told:#}");
+}
+
+#[test]
+fn quiet_errors_are_remembered_and_ignored_ones_are_not() {
+    let sandbox = Sandbox::start(&[]);
+    let quiet = "Get-JIMConnectedSystem -Id 99 -ErrorAction SilentlyContinue -ErrorVariable problem; $problem.Count";
+    let told = outcome(&sandbox, quiet);
+    one_error(&told, "NotFound", "ObjectNotFound", &["99"]);
+    assert_eq!(told["values"][0], 1, "{told:#}");
+    let told = outcome(&sandbox, "Get-JIMConnectedSystem -Id 99 -ErrorAction Ignore");
+    assert_eq!(told["errors"], serde_json::json!([]), "{told:#}");
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
-use support::{KEY, Sandbox, program};
+use support::{KEY, Sandbox, Stub, greeting, program};
 
 struct Host {
     process: Child,
@@ -38,8 +38,12 @@ impl Host {
     }
 
     fn connected(sandbox: &Sandbox) -> Self {
+        Self::connected_to(&sandbox.url)
+    }
+
+    fn connected_to(url: &str) -> Self {
         let mut host = Self::greeted();
-        let call = json!({"call": {"id": 1000, "cmdlet": "Connect-JIM", "arguments": {"Url": sandbox.url, "ApiKey": KEY, "NoPersist": true}}});
+        let call = json!({"call": {"id": 1000, "cmdlet": "Connect-JIM", "arguments": {"Url": url, "ApiKey": KEY, "NoPersist": true}}});
         host.say(&call.to_string());
         let said = host.until_end();
         assert!(said.iter().any(|m| m["items"]["values"][0]["Connected"] == true), "{said:?}");
@@ -246,4 +250,133 @@ fn unread_output_stops_the_paging() {
         host.say(r#"{"acknowledge":{"id":1,"messages":1}}"#);
     }
     assert_eq!(count, 6000);
+}
+
+fn values(said: &[Value]) -> Vec<Value> {
+    said.iter().filter_map(|message| message["items"]["values"].as_array()).flatten().cloned().collect()
+}
+
+fn ask_to_remove(host: &mut Host, id: u64, profile: u64) {
+    let arguments = json!({"ConnectedSystemId": 1, "RunProfileId": profile});
+    let call =
+        json!({"id": id, "cmdlet": "Remove-JIMRunProfile", "arguments": arguments, "preferences": {"ask": true}});
+    host.say(&json!({"call": call}).to_string());
+    let question = host.hear();
+    assert_eq!(question["id"], id);
+    for part in ["description", "question", "caption"] {
+        assert!(question["confirm"][part].as_str().is_some_and(|text| !text.is_empty()), "{question}");
+    }
+}
+
+fn deletions(sandbox: &Sandbox) -> Vec<String> {
+    sandbox.record().into_iter().filter(|request| request.starts_with("DELETE")).collect()
+}
+
+#[test]
+fn an_answer_reaches_its_own_call_and_no_other() {
+    let sandbox = Sandbox::start(&[]);
+    let mut host = Host::connected(&sandbox);
+    ask_to_remove(&mut host, 1, 2);
+    ask_to_remove(&mut host, 2, 3);
+    host.say(r#"{"answer":{"id":99,"yes":true}}"#);
+    host.say(r#"{"answer":{"id":2,"yes":true}}"#);
+    host.until_end();
+    host.say(r#"{"answer":{"id":1,"yes":false}}"#);
+    host.until_end();
+    let deletions = deletions(&sandbox);
+    assert_eq!(deletions.len(), 1);
+    assert!(deletions[0].ends_with("/run-profiles/3"), "{deletions:?}");
+}
+
+#[test]
+fn a_cancelled_question_sends_nothing_whatever_is_answered_later() {
+    let sandbox = Sandbox::start(&[]);
+    let mut host = Host::connected(&sandbox);
+    ask_to_remove(&mut host, 1, 2);
+    host.say(r#"{"cancel":{"id":1}}"#);
+    assert!(host.until_end().is_empty());
+    host.say(r#"{"answer":{"id":1,"yes":true}}"#);
+    assert_eq!(values(&host.call(2, "Get-JIMConnectedSystem", json!({"Id": 2}))).len(), 1);
+    assert!(deletions(&sandbox).is_empty());
+}
+
+#[test]
+fn an_open_question_does_not_keep_the_host() {
+    let sandbox = Sandbox::start(&[]);
+    let mut host = Host::connected(&sandbox);
+    ask_to_remove(&mut host, 1, 2);
+    drop(host.stdin.take());
+    assert!(host.ends_within(Duration::from_secs(1)));
+    assert!(deletions(&sandbox).is_empty());
+}
+
+#[test]
+fn an_id_in_use_is_refused_and_the_first_call_goes_on() {
+    let sandbox = Sandbox::start(&[]);
+    let mut host = Host::connected(&sandbox);
+    sandbox.faults(r#"{"latencyMs": 400, "count": 1}"#);
+    for system in [1, 2] {
+        let call = json!({"call": {"id": 5, "cmdlet": "Get-JIMConnectedSystem", "arguments": {"Id": system}}});
+        host.say(&call.to_string());
+    }
+    let refused = host.until_end();
+    assert_eq!(refused[0]["error"]["code"], "JIM.Protocol", "{refused:?}");
+    assert_eq!(values(&host.until_end())[0]["Id"], 1);
+}
+
+#[test]
+fn null_is_an_item_and_an_empty_list_stays_one() {
+    let stub = Stub::start(|_, path, _| match path {
+        "/api/v1/synchronisation/connected-systems/1/run-profiles" => support::json(200, "[null]"),
+        "/api/v1/synchronisation/connected-systems/2/run-profiles" => {
+            support::json(200, r#"[{"id":1,"tags":[]},{"id":2,"tags":["one"]},{"id":3,"tags":null}]"#)
+        }
+        path => greeting(path).unwrap_or_else(|| support::json(404, "{}")),
+    });
+    let mut host = Host::connected_to(&stub.url);
+    let null = values(&host.call(1, "Get-JIMRunProfile", json!({"ConnectedSystemId": 1})));
+    assert_eq!(null.len(), 1);
+    let many = values(&host.call(2, "Get-JIMRunProfile", json!({"ConnectedSystemId": 2})));
+    let tags: Vec<_> = many.iter().map(|item| item["Tags"].clone()).collect();
+    assert_eq!(tags, [json!([]), json!(["one"]), Value::Null]);
+}
+
+#[test]
+fn numbers_and_texts_travel_unchanged() {
+    let stub = Stub::start(|_, path, _| {
+        let body = r#"[{"id":9007199254740993,"pageSize":1.50,"name":"a\u2028\ud83d\ude00"}]"#;
+        greeting(path).unwrap_or_else(|| support::json(200, body))
+    });
+    let mut host = Host::connected_to(&stub.url);
+    host.say(r#"{"call":{"id":1,"cmdlet":"Get-JIMRunProfile","arguments":{"ConnectedSystemId":1}}}"#);
+    let mut line = String::new();
+    host.stdout.read_line(&mut line).unwrap();
+    assert!(line.contains("9007199254740993") && line.contains(":1.50"), "{line}");
+    let message: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(message["items"]["values"][0]["Name"], "a\u{2028}\u{1f600}");
+}
+
+#[test]
+fn every_kind_of_message_begins_with_the_id_of_its_call() {
+    let sandbox = Sandbox::start(&["--run-speed", "20"]);
+    let mut host = Host::connected(&sandbox);
+    let arguments = json!({"ConnectedSystemId": 1, "RunProfileName": "Full Import", "Wait": true, "PassThru": true});
+    let all = json!({"verbose": true, "debug": true, "progress": true});
+    let call = json!({"id": 42, "cmdlet": "Start-JIMRunProfile", "arguments": arguments, "preferences": all});
+    host.say(&json!({"call": call}).to_string());
+    let mut kinds = Vec::new();
+    loop {
+        let mut line = String::new();
+        host.stdout.read_line(&mut line).unwrap();
+        assert!(line.starts_with("{\"id\":42,\""), "{line}");
+        let message: serde_json::Map<String, Value> = serde_json::from_str(&line).unwrap();
+        assert_eq!(message.len(), 2, "{line}");
+        kinds.extend(message.keys().filter(|key| *key != "id").cloned());
+        if message.contains_key("end") {
+            break;
+        }
+    }
+    for kind in ["verbose", "debug", "progress", "items"] {
+        assert!(kinds.iter().any(|seen| seen == kind), "no {kind}: {kinds:?}");
+    }
 }

@@ -415,7 +415,7 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
                     $guarded = $items.PSObject.Properties['guarded']
                     foreach ($value in $items.values) {
                         if ($guarded) { $value = Restore-HostText $value }
-                        if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSObject.TypeNames.Insert(0, $type) }
+                        if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSTypeNames.Insert(0, $type) }
                         $Cmdlet.WriteObject($value)
                     }
                 }

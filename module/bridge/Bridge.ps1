@@ -435,7 +435,7 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
                         }
                         if ($guarded) { $value = Restore-HostText $value }
                         if ($secrets) { Protect-HostSecret $value $secrets.Value }
-                        if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSObject.TypeNames.Insert(0, $type) }
+                        if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSTypeNames.Insert(0, $type) }
                         $Cmdlet.WriteObject($value)
                     }
                 }

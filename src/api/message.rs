@@ -194,6 +194,22 @@ impl Response {
         })
     }
 
+    /// Whether all items of this answer are objects; null stands for one that isn't there.
+    ///
+    /// # Errors
+    /// [`ApiError::UnexpectedAnswer`]: another shape. The odd value isn't quoted, it may be anything.
+    pub fn objects(&self, items: &[&RawValue]) -> Result<(), ApiError> {
+        let odd = items.iter().find_map(|item| match item.get().as_bytes().first() {
+            Some(b'{' | b'n') => None,
+            Some(b'[') => Some("a list"),
+            Some(b'"') => Some("a text"),
+            _ => Some("a single value"),
+        });
+        odd.map_or(Ok(()), |odd| {
+            Err(self.unexpected(Unexpected::WrongShape { cause: format!("{odd} where an object was expected") }))
+        })
+    }
+
     /// Reads a list: the paging envelope, or a bare array as one whole page.
     ///
     /// # Errors

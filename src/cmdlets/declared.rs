@@ -3,7 +3,7 @@
 use super::Context;
 use super::lookup::{self, acted};
 use super::names::{sentence, shown};
-use super::output::{emit, emit_answer, reason, warn};
+use super::output::{check, emit, emit_answer, reason, warn};
 use super::session::Connected;
 use crate::api::{Event, Method, Page, Request, Response};
 use crate::binding::{Built, Variables, built};
@@ -399,6 +399,7 @@ pub async fn emit_all(
             if template.paging == Paging::List {
                 let page =
                     answer.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
+                check(context, template, &answer, &page.items, variables)?;
                 emit(context, template, page.items, variables).await;
                 return Ok(());
             }
@@ -427,6 +428,7 @@ pub async fn emit_all(
             },
         };
         let page = response.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
+        check(context, template, &response, &page.items, variables)?;
         pages.saw(&page);
         if let Some(warning) = pages.warning(&page) {
             context.output.warning(&warning).await;

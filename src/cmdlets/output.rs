@@ -33,8 +33,26 @@ pub async fn emit_answer(
         Some(b'[') => serde_json::from_str(value.get()).unwrap_or_else(|_| vec![value]),
         _ => vec![value],
     };
+    check(context, template, answer, &items, variables)?;
     emit(context, template, items, variables).await;
     Ok(())
+}
+
+/// Where the server's objects are declared, nothing else may pass for one; `System.String` is a text.
+pub fn check(
+    context: &Context<'_>,
+    template: &Request,
+    answer: &Response,
+    items: &[&RawValue],
+    variables: &Variables<'_>,
+) -> Result<(), Failure> {
+    match template.output.as_deref().or(context.type_name()) {
+        None => return Ok(()),
+        // A picked value comes out of an object.
+        Some(plain) if plain.starts_with("System.") && context.row.cmdlet.pick.is_none() => return Ok(()),
+        Some(_) => {}
+    }
+    answer.objects(items).map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))
 }
 
 /// Writes the items that the row's filters leave.

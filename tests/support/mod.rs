@@ -308,3 +308,27 @@ function Show-Outcome([scriptblock] $Do) {
     ConvertTo-Json -InputObject @{ errors = $errors; count = $values.Count; terminating = $terminating; warnings = $warnings; values = $values } -Depth 6 -Compress
 }
 "#;
+
+/// The program itself, with nothing of this machine's user: no keys, no connections, no keyring, no browser.
+pub fn command(home: &std::path::Path) -> Command {
+    let mut command = Command::new(program());
+    for (name, _) in std::env::vars() {
+        if name.starts_with("JIM_") || name.to_lowercase().ends_with("_proxy") {
+            command.env_remove(name);
+        }
+    }
+    command.env("HOME", home).env("XDG_CONFIG_HOME", home.join("config")).env("XDG_DATA_HOME", home.join("data"));
+    command.env("JIMHOST_CONFIG_DIR", home.join("jimhost")).env_remove("DBUS_SESSION_BUS_ADDRESS").env("PATH", home);
+    command
+}
+
+/// What Connect-JIM asks a server, answered well: for stubs of which something else is of interest.
+pub fn greeting(path: &str) -> Option<String> {
+    let list = r#"{"items":[],"totalCount":0,"page":1,"pageSize":1,"totalPages":0,"hasNextPage":false}"#;
+    match path.split('?').next()? {
+        "/api/v1/health" => Some(json(200, r#"{"status":"healthy"}"#)),
+        "/api/v1/health/version" => Some(json(200, r#"{"version":"0.14.0"}"#)),
+        "/api/v1/synchronisation/connected-systems" => Some(json(200, list)),
+        _ => None,
+    }
+}
