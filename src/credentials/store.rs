@@ -230,7 +230,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_that_died_is_replaced() {
-        let store = Store::with_limit(Duration::from_millis(200));
+        // Writing the panic's backtrace takes a busy machine longer than any tight limit.
+        let store = Store::with_limit(Duration::from_secs(30));
         let died: Answer<()> = store.ask(|| panic!("the library panicked")).await;
         assert_eq!(died.unwrap_err().code(), "keyring-platform");
         tokio::time::sleep(Duration::from_millis(300)).await;
