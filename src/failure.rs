@@ -41,7 +41,11 @@ pub enum Failure {
     InputLacks { cmdlet: String, property: String },
     #[error("Nothing to change: none of the parameters that change something was given.")]
     NothingToChange,
-    /// Refused before anything was sent: what was read first says that it can't be.
+    #[error("Couldn't {verb} the file '{path}': {cause}")]
+    File { verb: &'static str, path: String, cause: String },
+    #[error("The file '{path}' exists already. Use -Force to replace it.")]
+    FileExists { path: String },
+    /// No request failed, but what the server said first rules the change out.
     #[error("Couldn't {action}: {reason}")]
     Refused { action: String, reason: String },
     /// A row's own words for a status.
@@ -125,6 +129,8 @@ impl Failure {
             Self::EntityNotFound { .. } => ("NotFound", C::ObjectNotFound),
             Self::InputLacks { .. } => ("InvalidInputObject", C::InvalidArgument),
             Self::NothingToChange => ("NothingToChange", C::InvalidArgument),
+            Self::File { .. } => ("File", C::ResourceUnavailable),
+            Self::FileExists { .. } => ("FileExists", C::ResourceExists),
             Self::Refused { .. } => ("Refused", C::InvalidOperation),
             Self::BadUrl { .. } | Self::NoUrl(_) => ("InvalidUrl", C::InvalidArgument),
             Self::NoCredentials(_) => ("NoCredentials", C::AuthenticationError),
@@ -145,6 +151,7 @@ impl Failure {
             Self::Connect { url, .. } | Self::BadUrl { url } => Some(url.clone()),
             Self::NameNotFound { name, .. } | Self::NameAmbiguous { name, .. } => Some(name.clone()),
             Self::EntityNotFound { id, .. } => Some(id.clone()),
+            Self::File { path, .. } | Self::FileExists { path } => Some(path.clone()),
             Self::RunFailed { activity, .. }
             | Self::WaitTimedOut { activity, .. }
             | Self::WaitAborted { activity, .. }

@@ -143,6 +143,18 @@ function Restore-HostText($Value) {
     return $Value
 }
 
+# Passwords become SecureStrings before the object goes anywhere.
+function Protect-HostSecret($Value, $Names) {
+    foreach ($name in $Names) {
+        $property = $Value.PSObject.Properties[$name]
+        if ($null -eq $property -or $property.Value -isnot [string]) { continue }
+        $secret = [securestring]::new()
+        foreach ($character in $property.Value.ToCharArray()) { $secret.AppendChar($character) }
+        $secret.MakeReadOnly()
+        $property.Value = $secret
+    }
+}
+
 # A value as JSON. Dates travel in UTC, secrets in the clear: only ever over the pipe to the host.
 function ConvertTo-HostJson($Value, [int] $Depth = 0) {
     if ($null -eq $Value) { return 'null' }
@@ -289,14 +301,14 @@ function New-HostGoneRecord($Link, [string] $Name) {
 # What holds for all items of one cmdlet in a pipeline: whose preferences count, and what the host
 # must know of them. $Impact is 0 for cmdlets that change nothing, else 1 to 3 as in ConfirmImpact;
 # $Take names the properties of an input object that the host needs; $Environment the variables it
-# may see.
+# may see; $Files the parameters that name files of this machine.
 function Enter-HostCmdlet {
-    param([string] $Name, $Cmdlet, $Bound, [int] $Impact, [string[]] $Take, [string[]] $Environment)
+    param([string] $Name, $Cmdlet, $Bound, [int] $Impact, [string[]] $Take, [string[]] $Environment, [string[]] $Files)
 
     # A module's functions don't see the preferences of the script that calls them; a cmdlet does.
     $caller = $Cmdlet.SessionState.PSVariable
     $state = @{
-        Name = $Name; Cmdlet = $Cmdlet; Take = $Take; Ask = $false
+        Name = $Name; Cmdlet = $Cmdlet; Take = $Take; Files = $Files; Ask = $false
         # Bound ones are in the function's scope already, which ours is inside of.
         Error = $(if ($Bound.ContainsKey('ErrorAction')) { $ErrorActionPreference } else { $caller.GetValue('ErrorActionPreference') })
         Warning = $(if ($Bound.ContainsKey('WarningAction')) { $WarningPreference } else { $caller.GetValue('WarningPreference') })
@@ -334,15 +346,17 @@ function Enter-HostCmdlet {
 }
 
 # The bound parameters as JSON members. The commonest types without a further call: it counts, per item.
-function ConvertTo-HostArguments($Bound, $Take) {
+function ConvertTo-HostArguments($Bound, $State) {
     $json = ''
     foreach ($pair in $Bound.GetEnumerator()) {
         $name = $pair.Key
         if ($script:CommonParameters.Contains($name)) { continue }
         $value = $pair.Value
         if ($value -is [int]) { $text = "$value" }
+        # The host doesn't know PowerShell's current location.
+        elseif ($State.Files -and $name -in $State.Files -and $value) { $text = ConvertTo-HostJson $State.Cmdlet.GetUnresolvedProviderPathFromPSPath($value) }
         elseif ($value -is [string]) { $text = [System.Web.HttpUtility]::JavaScriptStringEncode($value, $true) }
-        elseif ($name -eq 'InputObject' -and $Take) { $text = ConvertTo-HostInput $value $Take }
+        elseif ($name -eq 'InputObject' -and $State.Take) { $text = ConvertTo-HostInput $value $State.Take }
         else { $text = ConvertTo-HostJson $value }
         $json = if ($json) { "$json,`"$name`":$text" } else { "`"$name`":$text" }
     }
@@ -362,7 +376,7 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
     $Cmdlet = $State.Cmdlet
     $Name = $State.Name
 
-    $json = $State.Head + ',"arguments":{' + (ConvertTo-HostArguments $Bound $State.Take)
+    $json = $State.Head + ',"arguments":{' + (ConvertTo-HostArguments $Bound $State)
     $json += if ($Set -and $Set -ne '__AllParameterSets') { "},`"set`":`"$Set`"}}`n" } else { "}}}`n" }
 
     $link = $script:Link
@@ -413,8 +427,16 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
                         $unacknowledged = 0
                     }
                     $guarded = $items.PSObject.Properties['guarded']
+                    $secrets = $items.PSObject.Properties['secrets']
+                    $bytes = $items.PSObject.Properties['bytes']
                     foreach ($value in $items.values) {
+                        if ($bytes) {
+                            # One array, not its bytes one by one.
+                            $Cmdlet.WriteObject([Convert]::FromBase64String($value), $false)
+                            continue
+                        }
                         if ($guarded) { $value = Restore-HostText $value }
+                        if ($secrets) { Protect-HostSecret $value $secrets.Value }
                         if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSTypeNames.Insert(0, $type) }
                         $Cmdlet.WriteObject($value)
                     }
@@ -513,6 +535,9 @@ function Add-JIMCertificate {
         [string] $Name,
         [Parameter(ParameterSetName = 'FromFile', Mandatory)]
         [string] $Path,
+        [Parameter(ParameterSetName = 'FromLocalFile', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $LocalPath,
         [Parameter(ParameterSetName = 'FromData', Mandatory)]
         [byte[]] $CertificateData,
         [Parameter(ParameterSetName = 'FromBase64', Mandatory)]
@@ -522,7 +547,7 @@ function Add-JIMCertificate {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Add-JIMCertificate' $PSCmdlet $PSBoundParameters 2 }
+    begin { $state = Enter-HostCmdlet 'Add-JIMCertificate' $PSCmdlet $PSBoundParameters 2 @() @() @('LocalPath') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -634,7 +659,7 @@ function Connect-JIM {
         [ValidateRange(1, 64)]
         [int] $MaxConcurrency = 8
     )
-    begin { $state = Enter-HostCmdlet 'Connect-JIM' $PSCmdlet $PSBoundParameters 0 @() @('JIM_URL', 'JIM_API_KEY', 'JIM_API_KEY_FILE') }
+    begin { $state = Enter-HostCmdlet 'Connect-JIM' $PSCmdlet $PSBoundParameters 0 @() @('JIM_URL', 'JIM_API_KEY', 'JIM_API_KEY_FILE') @('KeyFile', 'CertificateFile') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -684,6 +709,24 @@ function Enable-JIMSchedule {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'Enable-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Export-JIMCertificate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ToFile')]
+    [OutputType('System.Byte[]')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'ToFile', Mandatory)]
+        [string] $Path,
+        [Parameter(ParameterSetName = 'ToFile')]
+        [switch] $Force,
+        [Parameter(ParameterSetName = 'PassThru', Mandatory)]
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Export-JIMCertificate' $PSCmdlet $PSBoundParameters 0 @() @() @('Path') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -839,6 +882,48 @@ function Get-JIMCertificate {
         [switch] $Force
     )
     begin { $state = Enter-HostCmdlet 'Get-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Get-JIMConfigurationChangeHistory {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Page')]
+    [OutputType('JIM.ConfigurationChange')]
+    param(
+        [Parameter(Mandatory)]
+        [ValidateSet('SynchronisationRule', 'ConnectedSystem', 'Schedule', 'ServiceSetting', 'MetaverseObjectType', 'MetaverseAttribute', 'TrustedCertificate', 'ApiKey', 'Role', 'PredefinedSearch', 'ConnectorDefinition', 'ExampleDataTemplate', 'ExampleDataSet')]
+        [string] $Type,
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Id,
+        [Parameter(ParameterSetName = 'All', Mandatory)]
+        [switch] $All,
+        [Parameter(ParameterSetName = 'All')]
+        [switch] $Force,
+        [Parameter(ParameterSetName = 'Page')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'All')]
+        [Parameter(ParameterSetName = 'Page')]
+        [ValidateRange(1, 100)]
+        [int] $PageSize = 50,
+        [Parameter(ParameterSetName = 'Version', Mandatory)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Version,
+        [Parameter(ParameterSetName = 'Compare', Mandatory)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $CompareFrom,
+        [Parameter(ParameterSetName = 'Compare', Mandatory)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $CompareTo,
+        [Parameter(ParameterSetName = 'Compare')]
+        [Parameter(ParameterSetName = 'Version')]
+        [switch] $AsDiff,
+        [Parameter(ParameterSetName = 'Compare')]
+        [Parameter(ParameterSetName = 'Version')]
+        [switch] $Raw
+    )
+    begin { $state = Enter-HostCmdlet 'Get-JIMConfigurationChangeHistory' $PSCmdlet $PSBoundParameters 0 @() @('NO_COLOR') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2154,6 +2239,47 @@ function New-JIMPredefinedSearchCriteriaGroup {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function New-JIMPredefinedSearchCriterion {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.PredefinedSearchCriterion')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [int] $PredefinedSearchId,
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [int] $GroupId,
+        [Parameter(ParameterSetName = 'ById', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $MetaverseAttributeId,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute' $args[2] $args[4] })]
+        [string] $MetaverseAttributeName,
+        [Parameter(Mandatory)]
+        [ValidateSet('Equals', 'NotEquals', 'StartsWith', 'NotStartsWith', 'EndsWith', 'NotEndsWith', 'Contains', 'NotContains', 'LessThan', 'LessThanOrEquals', 'GreaterThan', 'GreaterThanOrEquals')]
+        [string] $ComparisonType,
+        [string] $StringValue,
+        [int] $IntValue,
+        [long] $LongValue,
+        [decimal] $DecimalValue,
+        [datetime] $DateTimeValue,
+        [bool] $BoolValue,
+        [guid] $GuidValue,
+        [bool] $CaseSensitive,
+        [ValidateSet('Absolute', 'Relative')]
+        [string] $ValueMode,
+        [int] $RelativeCount,
+        [ValidateSet('Hours', 'Days', 'Weeks', 'Months', 'Years')]
+        [string] $RelativeUnit,
+        [ValidateSet('Ago', 'FromNow')]
+        [string] $RelativeDirection,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'New-JIMPredefinedSearchCriterion' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function New-JIMRunProfile {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -2204,6 +2330,50 @@ function New-JIMScopingCriteriaGroup {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function New-JIMScopingCriterion {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ByMvId', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ScopingCriterion')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
+        [int] $SyncRuleId,
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [int] $GroupId,
+        [Parameter(ParameterSetName = 'ByMvId', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $MetaverseAttributeId,
+        [Parameter(ParameterSetName = 'ByMvName', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute' $args[2] $args[4] })]
+        [string] $MetaverseAttributeName,
+        [Parameter(ParameterSetName = 'ByCsId', Mandatory)]
+        [int] $ConnectedSystemAttributeId,
+        [Parameter(ParameterSetName = 'ByCsName', Mandatory)]
+        [string] $ConnectedSystemAttributeName,
+        [Parameter(Mandatory)]
+        [ValidateSet('Equals', 'NotEquals', 'StartsWith', 'NotStartsWith', 'EndsWith', 'NotEndsWith', 'Contains', 'NotContains', 'LessThan', 'LessThanOrEquals', 'GreaterThan', 'GreaterThanOrEquals')]
+        [string] $ComparisonType,
+        [string] $StringValue,
+        [int] $IntValue,
+        [long] $LongValue,
+        [decimal] $DecimalValue,
+        [datetime] $DateTimeValue,
+        [bool] $BoolValue,
+        [guid] $GuidValue,
+        [bool] $CaseSensitive,
+        [ValidateSet('Absolute', 'Relative')]
+        [string] $ValueMode,
+        [int] $RelativeCount,
+        [ValidateSet('Hours', 'Days', 'Weeks', 'Months', 'Years')]
+        [string] $RelativeUnit,
+        [ValidateSet('Ago', 'FromNow')]
+        [string] $RelativeDirection,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'New-JIMScopingCriterion' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function New-JIMSyncRule {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -2237,6 +2407,61 @@ function New-JIMSyncRule {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'New-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function New-JIMSyncRuleMapping {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.SyncRuleMapping')]
+    param(
+        [Parameter(ParameterSetName = 'ExportAttribute', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'ExportExpression', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'ImportAttribute', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'ImportExpression', Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
+        [int] $SyncRuleId,
+        [Parameter(ParameterSetName = 'ImportAttribute')]
+        [Parameter(ParameterSetName = 'ImportExpression')]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $TargetMetaverseAttributeId,
+        [Parameter(ParameterSetName = 'ExportAttribute')]
+        [Parameter(ParameterSetName = 'ExportExpression')]
+        [int] $TargetConnectedSystemAttributeId,
+        [Parameter(ParameterSetName = 'ImportAttribute')]
+        [int[]] $SourceConnectedSystemAttributeId,
+        [Parameter(ParameterSetName = 'ExportAttribute')]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int[]] $SourceMetaverseAttributeId,
+        [Parameter(ParameterSetName = 'ExportExpression')]
+        [Parameter(ParameterSetName = 'ImportExpression')]
+        [string] $Expression,
+        [Parameter(ParameterSetName = 'ExportExpression')]
+        [Parameter(ParameterSetName = 'ImportExpression')]
+        [ValidateSet('EvaluateAnyway', 'ContributeNoValue', 'FailMapping', 'FailObject')]
+        [string] $MissingInputBehaviour,
+        [Parameter(ParameterSetName = 'ImportAttribute')]
+        [Parameter(ParameterSetName = 'ImportExpression')]
+        [switch] $PreserveWhitespace,
+        [Parameter(ParameterSetName = 'ImportAttribute')]
+        [Parameter(ParameterSetName = 'ImportExpression')]
+        [switch] $TrimWhitespace,
+        [Parameter(ParameterSetName = 'ImportAttribute')]
+        [Parameter(ParameterSetName = 'ImportExpression')]
+        [switch] $CollapseInternalWhitespace,
+        [Parameter(ParameterSetName = 'ImportAttribute')]
+        [Parameter(ParameterSetName = 'ImportExpression')]
+        [ValidateSet('None', 'Upper', 'Lower', 'Title')]
+        [string] $CaseNormalisation = 'None',
+        [Parameter(ParameterSetName = 'ImportAttribute')]
+        [Parameter(ParameterSetName = 'ImportExpression')]
+        [switch] $NullIsValue,
+        [Parameter(ParameterSetName = 'ExportAttribute')]
+        [Parameter(ParameterSetName = 'ExportExpression')]
+        [switch] $InitialExportOnly
+    )
+    begin { $state = Enter-HostCmdlet 'New-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 2 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2675,6 +2900,33 @@ function Search-JIMMetaverseObject {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Set-JIMApiKey {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ApiKey')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(Position = 1)]
+        [string] $Name,
+        [Parameter(Position = 2)]
+        [string] $Description,
+        [Parameter(Position = 3)]
+        [int[]] $RoleIds,
+        [Parameter(Position = 4)]
+        [AllowNull()]
+        [Nullable[datetime]] $ExpiresAt,
+        [switch] $Enable,
+        [switch] $Disable,
+        [Parameter(Position = 5)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMApiKey' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Set-JIMCertificate {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -2798,6 +3050,31 @@ function Set-JIMConnectedSystemContainerScopeText {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Set-JIMConnectedSystemObjectPassword {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'SuppliedPassword', SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('JIM.PasswordResult')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $ConnectedSystemId,
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'SuppliedPassword', Mandatory)]
+        [ValidateNotNull()]
+        [securestring] $Password,
+        [Parameter(ParameterSetName = 'GeneratedPassword', Mandatory)]
+        [switch] $Generate,
+        [ValidateSet('RequireChangeAtNextSignIn', 'ExpiresAccordingToTargetPolicy', 'NeverExpires')]
+        [string] $ExpiryBehaviour,
+        [switch] $EnableAccount,
+        [switch] $Force,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemObjectPassword' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Set-JIMConnectedSystemObjectType {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -2911,6 +3188,34 @@ function Set-JIMMatchingRule {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Set-JIMMetaverseAttribute {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.MetaverseAttribute')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [ValidateSet('Default', 'Table', 'ChipSet', 'List')]
+        [string] $RenderingHint,
+        [ValidateSet('Text', 'Integer', 'LongNumber', 'Decimal', 'DateTime', 'Boolean', 'Reference', 'Guid', 'Binary')]
+        [string] $Type,
+        [ValidateSet('SingleValued', 'MultiValued')]
+        [string] $AttributePlurality,
+        [AllowEmptyCollection()]
+        [array] $StandardMappings,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Set-JIMMetaverseAttributePriority {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -2929,6 +3234,35 @@ function Set-JIMMetaverseAttributePriority {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'Set-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Set-JIMMetaverseObjectPassword {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'BySystemSuppliedPassword', SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('JIM.AccountPasswordResult')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'BySystemGeneratedPassword', Mandatory)]
+        [Parameter(ParameterSetName = 'BySystemSuppliedPassword', Mandatory)]
+        [int[]] $ConnectedSystemId,
+        [Parameter(ParameterSetName = 'AllAccountsGeneratedPassword', Mandatory)]
+        [Parameter(ParameterSetName = 'AllAccountsSuppliedPassword', Mandatory)]
+        [switch] $AllAccounts,
+        [Parameter(ParameterSetName = 'AllAccountsSuppliedPassword', Mandatory)]
+        [Parameter(ParameterSetName = 'BySystemSuppliedPassword', Mandatory)]
+        [ValidateNotNull()]
+        [securestring] $Password,
+        [Parameter(ParameterSetName = 'AllAccountsGeneratedPassword', Mandatory)]
+        [Parameter(ParameterSetName = 'BySystemGeneratedPassword', Mandatory)]
+        [switch] $Generate,
+        [ValidateSet('RequireChangeAtNextSignIn', 'ExpiresAccordingToTargetPolicy', 'NeverExpires')]
+        [string] $ExpiryBehaviour,
+        [switch] $EnableAccount,
+        [switch] $Force
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMMetaverseObjectPassword' $PSCmdlet $PSBoundParameters 3 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -3008,6 +3342,50 @@ function Set-JIMPredefinedSearchCriteriaGroup {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Set-JIMPredefinedSearchCriterion {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.PredefinedSearchCriterion')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [int] $PredefinedSearchId,
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [int] $GroupId,
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $CriterionId,
+        [Parameter(ParameterSetName = 'ById', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $MetaverseAttributeId,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute' $args[2] $args[4] })]
+        [string] $MetaverseAttributeName,
+        [Parameter(Mandatory)]
+        [ValidateSet('Equals', 'NotEquals', 'StartsWith', 'NotStartsWith', 'EndsWith', 'NotEndsWith', 'Contains', 'NotContains', 'LessThan', 'LessThanOrEquals', 'GreaterThan', 'GreaterThanOrEquals')]
+        [string] $ComparisonType,
+        [string] $StringValue,
+        [int] $IntValue,
+        [long] $LongValue,
+        [decimal] $DecimalValue,
+        [datetime] $DateTimeValue,
+        [bool] $BoolValue,
+        [guid] $GuidValue,
+        [bool] $CaseSensitive,
+        [ValidateSet('Absolute', 'Relative')]
+        [string] $ValueMode,
+        [int] $RelativeCount,
+        [ValidateSet('Hours', 'Days', 'Weeks', 'Months', 'Years')]
+        [string] $RelativeUnit,
+        [ValidateSet('Ago', 'FromNow')]
+        [string] $RelativeDirection,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMPredefinedSearchCriterion' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Set-JIMRunProfile {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -3067,6 +3445,53 @@ function Set-JIMScopingCriteriaGroup {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Set-JIMScopingCriterion {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ByMvId', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ScopingCriterion')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
+        [int] $SyncRuleId,
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [int] $GroupId,
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [int] $CriterionId,
+        [Parameter(ParameterSetName = 'ByMvId', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute:id' $args[2] $args[4] })]
+        [int] $MetaverseAttributeId,
+        [Parameter(ParameterSetName = 'ByMvName', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-attribute' $args[2] $args[4] })]
+        [string] $MetaverseAttributeName,
+        [Parameter(ParameterSetName = 'ByCsId', Mandatory)]
+        [int] $ConnectedSystemAttributeId,
+        [Parameter(ParameterSetName = 'ByCsName', Mandatory)]
+        [string] $ConnectedSystemAttributeName,
+        [Parameter(Mandatory)]
+        [ValidateSet('Equals', 'NotEquals', 'StartsWith', 'NotStartsWith', 'EndsWith', 'NotEndsWith', 'Contains', 'NotContains', 'LessThan', 'LessThanOrEquals', 'GreaterThan', 'GreaterThanOrEquals')]
+        [string] $ComparisonType,
+        [string] $StringValue,
+        [int] $IntValue,
+        [long] $LongValue,
+        [decimal] $DecimalValue,
+        [datetime] $DateTimeValue,
+        [bool] $BoolValue,
+        [guid] $GuidValue,
+        [bool] $CaseSensitive,
+        [ValidateSet('Absolute', 'Relative')]
+        [string] $ValueMode,
+        [int] $RelativeCount,
+        [ValidateSet('Hours', 'Days', 'Weeks', 'Months', 'Years')]
+        [string] $RelativeUnit,
+        [ValidateSet('Ago', 'FromNow')]
+        [string] $RelativeDirection,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMScopingCriterion' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Set-JIMServiceSetting {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -3117,6 +3542,57 @@ function Set-JIMSyncRule {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'Set-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Set-JIMSyncRuleInitialPassword {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.SyncRuleInitialPassword')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [switch] $Enable,
+        [switch] $Disable,
+        [ValidateSet('Discovered', 'Custom', 'Static')]
+        [string] $Source,
+        [ValidateNotNull()]
+        [securestring] $StaticPassword,
+        [ValidateSet('RandomCharacters', 'Words', 'Pronounceable')]
+        [string] $Style,
+        [ValidateRange(1, 256)]
+        [int] $Length,
+        [ValidateRange(0, 64)]
+        [int] $MinimumUppercase,
+        [ValidateRange(0, 64)]
+        [int] $MinimumLowercase,
+        [ValidateRange(0, 64)]
+        [int] $MinimumDigits,
+        [ValidateRange(0, 64)]
+        [int] $MinimumSymbols,
+        [ValidateNotNullOrEmpty()]
+        [string] $PermittedSymbols,
+        [ValidateRange(1, 16)]
+        [int] $WordCount,
+        [ValidateSet('None', 'Hyphen', 'FullStop', 'Underscore', 'Digit', 'RandomSymbol')]
+        [string] $WordSeparator,
+        [ValidateSet('Lowercase', 'EachWord', 'Uppercase', 'FirstWordOnly', 'RandomWord')]
+        [string] $WordCapitalisation,
+        [ValidateRange(0, 16)]
+        [int] $AppendedDigitCount,
+        [bool] $AppendSymbol,
+        [bool] $ExcludeAmbiguousCharacters,
+        [ValidateSet('RequireChangeAtNextSignIn', 'ExpiresAccordingToTargetPolicy', 'NeverExpires')]
+        [string] $ExpiryBehaviour,
+        [bool] $EnableAccount,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRuleInitialPassword' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -3341,5 +3817,26 @@ function Test-JIMMetaverseAttributeName {
         [int] $ExcludeId
     )
     begin { $state = Enter-HostCmdlet 'Test-JIMMetaverseAttributeName' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Watch-JIMLog {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    param(
+        [Parameter(Position = 0)]
+        [string] $Service,
+        [Parameter(Position = 1)]
+        [string[]] $Level,
+        [Parameter(Position = 2)]
+        [string] $Search,
+        [Parameter(Position = 3)]
+        [ValidateRange(1, 300)]
+        [int] $IntervalSeconds = 2,
+        [Parameter(Position = 4)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $MaxPolls
+    )
+    begin { $state = Enter-HostCmdlet 'Watch-JIMLog' $PSCmdlet $PSBoundParameters 0 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }

@@ -141,6 +141,18 @@ function Restore-HostText($Value) {
     return $Value
 }
 
+# Passwords become SecureStrings before the object goes anywhere.
+function Protect-HostSecret($Value, $Names) {
+    foreach ($name in $Names) {
+        $property = $Value.PSObject.Properties[$name]
+        if ($null -eq $property -or $property.Value -isnot [string]) { continue }
+        $secret = [securestring]::new()
+        foreach ($character in $property.Value.ToCharArray()) { $secret.AppendChar($character) }
+        $secret.MakeReadOnly()
+        $property.Value = $secret
+    }
+}
+
 # A value as JSON. Dates travel in UTC, secrets in the clear: only ever over the pipe to the host.
 function ConvertTo-HostJson($Value, [int] $Depth = 0) {
     if ($null -eq $Value) { return 'null' }
@@ -287,14 +299,14 @@ function New-HostGoneRecord($Link, [string] $Name) {
 # What holds for all items of one cmdlet in a pipeline: whose preferences count, and what the host
 # must know of them. $Impact is 0 for cmdlets that change nothing, else 1 to 3 as in ConfirmImpact;
 # $Take names the properties of an input object that the host needs; $Environment the variables it
-# may see.
+# may see; $Files the parameters that name files of this machine.
 function Enter-HostCmdlet {
-    param([string] $Name, $Cmdlet, $Bound, [int] $Impact, [string[]] $Take, [string[]] $Environment)
+    param([string] $Name, $Cmdlet, $Bound, [int] $Impact, [string[]] $Take, [string[]] $Environment, [string[]] $Files)
 
     # A module's functions don't see the preferences of the script that calls them; a cmdlet does.
     $caller = $Cmdlet.SessionState.PSVariable
     $state = @{
-        Name = $Name; Cmdlet = $Cmdlet; Take = $Take; Ask = $false
+        Name = $Name; Cmdlet = $Cmdlet; Take = $Take; Files = $Files; Ask = $false
         # Bound ones are in the function's scope already, which ours is inside of.
         Error = $(if ($Bound.ContainsKey('ErrorAction')) { $ErrorActionPreference } else { $caller.GetValue('ErrorActionPreference') })
         Warning = $(if ($Bound.ContainsKey('WarningAction')) { $WarningPreference } else { $caller.GetValue('WarningPreference') })
@@ -332,15 +344,17 @@ function Enter-HostCmdlet {
 }
 
 # The bound parameters as JSON members. The commonest types without a further call: it counts, per item.
-function ConvertTo-HostArguments($Bound, $Take) {
+function ConvertTo-HostArguments($Bound, $State) {
     $json = ''
     foreach ($pair in $Bound.GetEnumerator()) {
         $name = $pair.Key
         if ($script:CommonParameters.Contains($name)) { continue }
         $value = $pair.Value
         if ($value -is [int]) { $text = "$value" }
+        # The host doesn't know PowerShell's current location.
+        elseif ($State.Files -and $name -in $State.Files -and $value) { $text = ConvertTo-HostJson $State.Cmdlet.GetUnresolvedProviderPathFromPSPath($value) }
         elseif ($value -is [string]) { $text = [System.Web.HttpUtility]::JavaScriptStringEncode($value, $true) }
-        elseif ($name -eq 'InputObject' -and $Take) { $text = ConvertTo-HostInput $value $Take }
+        elseif ($name -eq 'InputObject' -and $State.Take) { $text = ConvertTo-HostInput $value $State.Take }
         else { $text = ConvertTo-HostJson $value }
         $json = if ($json) { "$json,`"$name`":$text" } else { "`"$name`":$text" }
     }
@@ -360,7 +374,7 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
     $Cmdlet = $State.Cmdlet
     $Name = $State.Name
 
-    $json = $State.Head + ',"arguments":{' + (ConvertTo-HostArguments $Bound $State.Take)
+    $json = $State.Head + ',"arguments":{' + (ConvertTo-HostArguments $Bound $State)
     $json += if ($Set -and $Set -ne '__AllParameterSets') { "},`"set`":`"$Set`"}}`n" } else { "}}}`n" }
 
     $link = $script:Link
@@ -411,8 +425,16 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
                         $unacknowledged = 0
                     }
                     $guarded = $items.PSObject.Properties['guarded']
+                    $secrets = $items.PSObject.Properties['secrets']
+                    $bytes = $items.PSObject.Properties['bytes']
                     foreach ($value in $items.values) {
+                        if ($bytes) {
+                            # One array, not its bytes one by one.
+                            $Cmdlet.WriteObject([Convert]::FromBase64String($value), $false)
+                            continue
+                        }
                         if ($guarded) { $value = Restore-HostText $value }
+                        if ($secrets) { Protect-HostSecret $value $secrets.Value }
                         if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSTypeNames.Insert(0, $type) }
                         $Cmdlet.WriteObject($value)
                     }

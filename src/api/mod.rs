@@ -16,7 +16,7 @@ mod tests;
 
 pub use connection::{Auth, Connection, Options};
 pub use error::ApiError;
-pub use message::{Method, Request, Response, encode_segment};
+pub use message::{Accept, Method, Request, Response, encode_segment};
 pub use page::Page;
 pub use retry::Event;
 pub use tls::TlsOptions;

@@ -35,6 +35,9 @@ pub enum BindError {
     Missing { cmdlet: String, name: String },
     #[error("-{name} needs -{other} as well")]
     Apart { name: String, other: String },
+    /// A value that its type alone doesn't rule out: "-Id must be a GUID for type Schedule".
+    #[error("-{name} {problem}")]
+    Unfit { name: String, problem: String },
     #[error("-{name} and -{other} exclude each other: give one of them")]
     Together { name: String, other: String },
     #[error("these parameters of {cmdlet} don't go together: {names}")]

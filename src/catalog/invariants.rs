@@ -163,6 +163,10 @@ fn check_variables(cmdlet: &Cmdlet, lookups: &Lookups, faults: &mut Vec<String>)
         }
         known.insert(&used.into);
     }
+    known.extend(cmdlet.computed.iter().map(String::as_str));
+    if !cmdlet.computed.is_empty() && cmdlet.handler.is_none() {
+        faults.push("`computed` without a handler that computes".into());
+    }
     let before = cmdlet.current.iter().flat_map(|c| c.provides.keys());
     known.extend(before.map(String::as_str));
     if let Some(current) = &cmdlet.current {

@@ -103,6 +103,9 @@ pub struct Cmdlet {
     /// The code in `src/cmdlets/` for what data can't express.
     #[serde(default)]
     pub handler: Option<String>,
+    /// Variables that the handler works out before the requests are filled in.
+    #[serde(default)]
+    pub computed: Vec<String>,
     /// Answer of a cmdlet whose update has nothing in it.
     #[serde(default)]
     pub no_change: Option<NoChange>,
@@ -206,7 +209,8 @@ pub struct Parameter {
     pub allow_empty: bool,
     #[serde(default)]
     pub allow_null: bool,
-    /// What tab completion offers: a lookup, or "file".
+    /// What tab completion offers: a lookup, or "file" for a file of the user's machine, whose path
+    /// the bridge makes absolute.
     #[serde(default)]
     pub completes: Option<String>,
     /// Parameters that must be given with this one; without them the call is refused before

@@ -26,23 +26,40 @@ const DEEPEST_ROW: u64 = 1_000_000;
 const LARGE: u64 = 10_000;
 
 pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
-    let cmdlet = &context.row.cmdlet;
-    let connected = super::jim::connection_for(context)?;
+    let mut variables = prepared(context).await?;
+    run_with(context, &mut variables, None).await
+}
+
+/// The variables of a call: what input objects bring, and names that became ids.
+pub async fn prepared<'a>(context: &'a Context<'_>) -> Result<Variables<'a>, Failure> {
+    super::jim::connection_for(context)?;
     let mut variables = Variables::new(&context.arguments);
     provide(context, &mut variables)?;
     lookup::resolve(context, &mut variables).await?;
+    Ok(variables)
+}
+
+/// The request of the row, and what follows from it. `before` is the entity as it is, when a handler
+/// has read it already.
+pub async fn run_with(
+    context: &Context<'_>,
+    variables: &mut Variables<'_>,
+    before: Option<Box<RawValue>>,
+) -> Result<(), Failure> {
+    let cmdlet = &context.row.cmdlet;
+    let connected = super::jim::connection_for(context)?;
     let Some(template) = cmdlet.request.iter().find(|r| context.arguments.holds(&r.when)) else {
         return Err(Failure::NothingToChange);
     };
-    let built = built(template, &variables);
+    let built = built(template, variables);
     if template.method == row::Method::Get || template.read_only {
         let request = request_of(template, built);
-        return match emit_all(context, &connected, template, request, &variables).await {
+        return match emit_all(context, &connected, template, request, variables).await {
             Err(failure) if cmdlet.missing_is_nothing && is_missing(&failure) => Ok(()),
             other => other,
         };
     }
-    change(context, &connected, template, built, &mut variables).await
+    change(context, &connected, template, built, variables, before).await
 }
 
 fn is_missing(failure: &Failure) -> bool {
@@ -55,6 +72,7 @@ async fn change(
     template: &row::Request,
     mut built: Built,
     variables: &mut Variables<'_>,
+    before: Option<Box<RawValue>>,
 ) -> Result<(), Failure> {
     let cmdlet = &context.row.cmdlet;
     if let Some(no_change) = cmdlet.no_change
@@ -63,15 +81,15 @@ async fn change(
         if no_change == NoChange::Error {
             return Err(Failure::NothingToChange);
         }
-        context.output.warning(&format!("No updates specified: {} was not sent.", context.action(variables))).await;
+        warn_of_no_change(context, variables).await;
         return Ok(());
     }
     let passes = context.arguments.flag("PassThru");
     let before = match &cmdlet.current {
-        Some(current) if needs_current(context, current, passes) => {
+        Some(current) if before.is_none() && needs_current(context, current, passes) => {
             read_current(context, connected, current, variables).await?
         }
-        _ => None,
+        _ => before,
     };
     if let Some(current) = &cmdlet.current
         && let Some(before) = before.as_deref()
@@ -80,11 +98,8 @@ async fn change(
         built = crate::binding::built(template, variables);
     }
     let secrets = secret_fields(cmdlet, template);
-    if context.output.preferences.ask {
-        let confirm = question(context, variables, before.as_deref(), built.body.as_ref(), &secrets);
-        if !context.output.confirm(&confirm).await {
-            return Ok(());
-        }
+    if !asked(context, variables, before.as_deref(), built.body.as_ref(), &secrets).await {
+        return Ok(());
     }
     let request = request_of(template, built);
     let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
@@ -115,6 +130,47 @@ async fn change(
     Ok(())
 }
 
+/// Whether the user wants the change.
+pub async fn asked(
+    context: &Context<'_>,
+    variables: &Variables<'_>,
+    before: Option<&RawValue>,
+    body: Option<&Map<String, Value>>,
+    secrets: &[&str],
+) -> bool {
+    if !context.output.preferences.ask {
+        return true;
+    }
+    context.output.confirm(&question(context, variables, before, body, secrets)).await
+}
+
+/// The entity as it is, for a change that needs to know it. `None` with `-WhatIf` when it can't be
+/// read: what was asked for is shown all the same, and nothing will be sent.
+pub async fn read_first(
+    context: &Context<'_>,
+    connected: &Connected,
+    path: &str,
+    variables: &Variables<'_>,
+) -> Result<Option<Response>, Failure> {
+    match send(context, connected, &Request::new(Method::Get, variables.path(path))).await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(_) if context.output.preferences.what_if => Ok(None),
+        Err(failure) => Err(worded(context, failure, variables)),
+    }
+}
+
+/// Shows with `-WhatIf` what the row's requests would send, as far as it is known.
+pub async fn only_shown(context: &Context<'_>, variables: &Variables<'_>) -> Result<(), Failure> {
+    for template in &context.row.cmdlet.request {
+        let body = built(template, variables).body;
+        let secrets = secret_fields(&context.row.cmdlet, template);
+        if body.as_ref().is_some_and(|b| b.keys().any(|k| k != "changeReason")) {
+            asked(context, variables, None, body.as_ref(), &secrets).await;
+        }
+    }
+    Ok(())
+}
+
 /// Stops a change that must not be sent, and takes over what the request needs of the entity.
 fn check_before(
     context: &Context<'_>,
@@ -131,6 +187,10 @@ fn check_before(
         variables.set(variable, value.unwrap_or_default());
     }
     Ok(())
+}
+
+pub async fn warn_of_no_change(context: &Context<'_>, variables: &Variables<'_>) {
+    context.output.warning(&format!("No updates specified: {} was not sent.", context.action(variables))).await;
 }
 
 /// What an input object brings along.
@@ -154,7 +214,7 @@ fn provide(context: &Context<'_>, variables: &mut Variables<'_>) -> Result<(), F
     Ok(())
 }
 
-fn request_of(template: &row::Request, built: Built) -> Request {
+pub fn request_of(template: &row::Request, built: Built) -> Request {
     // No subject: the action stands before every message about this request.
     let mut request = Request::new(method(template.method), built.path);
     request.query = built.query;
@@ -326,7 +386,7 @@ pub fn worded(context: &Context<'_>, failure: Failure, variables: &Variables<'_>
     acted(failure, "", "")
 }
 
-async fn emit_all(
+pub async fn emit_all(
     context: &Context<'_>,
     connected: &Rc<Connected>,
     template: &row::Request,

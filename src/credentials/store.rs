@@ -230,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_that_died_is_replaced() {
-        // Writing the panic's backtrace takes a busy machine longer than any tight limit.
+        // Long: a busy machine must not turn the death into a time-out.
         let store = Store::with_limit(Duration::from_secs(30));
         let died: Answer<()> = store.ask(|| panic!("the library panicked")).await;
         assert_eq!(died.unwrap_err().code(), "keyring-platform");

@@ -57,7 +57,21 @@ impl Output {
 
     /// Output objects; waits while the client has too many unread.
     pub async fn items(&self, type_name: Option<&str>, values: &[Box<RawValue>]) {
-        let mut rest = values;
+        self.send_items(Items { type_name, values, ..Items::default() }).await;
+    }
+
+    /// An object with passwords in the properties named.
+    pub async fn item_with_secrets(&self, type_name: Option<&str>, value: Box<RawValue>, secrets: &[&str]) {
+        self.send_items(Items { type_name, secrets, values: &[value], ..Items::default() }).await;
+    }
+
+    /// Bytes, as one value in base64.
+    pub async fn bytes(&self, base64: &str) {
+        self.send_items(Items { bytes: true, values: &[crate::shape::value(&base64)], ..Items::default() }).await;
+    }
+
+    async fn send_items(&self, items: Items<'_>) {
+        let mut rest = items.values;
         while !rest.is_empty() {
             let mut bytes = 0;
             let count = rest
@@ -74,7 +88,7 @@ impl Output {
                 permit.forget();
             }
             let guarded = now.iter().any(|value| value.get().contains(crate::shape::GUARD));
-            self.send(Message::Items(Items { type_name, guarded, values: now })).await;
+            self.send(Message::Items(Items { guarded, values: now, ..items })).await;
             rest = later;
         }
     }

@@ -154,12 +154,12 @@ fn enter(cmdlet: &Cmdlet) -> String {
         Some(Impact::High) => 3,
     };
     let mut text = format!("Enter-HostCmdlet '{}' $PSCmdlet $PSBoundParameters {impact}", cmdlet.name);
-    let taken = taken(cmdlet);
-    if !taken.is_empty() || !cmdlet.environment.is_empty() {
-        let _ = write!(text, " {}", list(&taken));
-    }
-    if !cmdlet.environment.is_empty() {
-        let _ = write!(text, " {}", list(&cmdlet.environment));
+    let files: Vec<String> =
+        cmdlet.parameter.iter().filter(|p| p.completes.as_deref() == Some("file")).map(|p| p.name.clone()).collect();
+    let lists = [taken(cmdlet), cmdlet.environment.clone(), files];
+    let used = lists.iter().rposition(|list| !list.is_empty()).map_or(0, |last| last + 1);
+    for names in &lists[..used] {
+        let _ = write!(text, " {}", list(names));
     }
     text
 }

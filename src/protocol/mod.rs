@@ -137,7 +137,7 @@ pub struct HostHello {
 }
 
 /// Output objects of one type.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Items<'a> {
     /// Type name for views; absent when the objects have none.
@@ -146,6 +146,12 @@ pub struct Items<'a> {
     /// Some texts start with U+E000, which says "no date"; the client takes it off.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub guarded: bool,
+    /// Properties whose texts are passwords; the client turns them into SecureStrings before anyone sees them.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub secrets: &'a [&'a str],
+    /// The values are bytes in base64.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bytes: bool,
     pub values: &'a [Box<RawValue>],
 }
 
@@ -283,8 +289,17 @@ mod tests {
     fn items_are_carried_as_they_are() {
         let values =
             [RawValue::from_string(r#"{"Id":1.50}"#.into()).unwrap(), RawValue::from_string("null".into()).unwrap()];
-        let line = text(Message::Items(Items { type_name: Some("JIM.X"), guarded: false, values: &values }));
+        let line = text(Message::Items(Items { type_name: Some("JIM.X"), values: &values, ..Items::default() }));
         assert_eq!(line, "{\"id\":7,\"items\":{\"type\":\"JIM.X\",\"values\":[{\"Id\":1.50},null]}}\n");
+    }
+
+    #[test]
+    fn what_is_secret_or_bytes_is_said() {
+        let values = [RawValue::from_string(r#"{"Password":"x"}"#.into()).unwrap()];
+        let line = text(Message::Items(Items { secrets: &["Password"], values: &values, ..Items::default() }));
+        assert_eq!(line, "{\"id\":7,\"items\":{\"secrets\":[\"Password\"],\"values\":[{\"Password\":\"x\"}]}}\n");
+        let line = text(Message::Items(Items { bytes: true, values: &[], ..Items::default() }));
+        assert_eq!(line, "{\"id\":7,\"items\":{\"bytes\":true,\"values\":[]}}\n");
     }
 
     #[test]

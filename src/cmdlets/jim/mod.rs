@@ -1,11 +1,20 @@
 //! Cmdlets of JIM that data can't express, one file each.
 
 mod activity;
+mod api_key;
+mod certificate;
+mod change_history;
 pub mod connect;
+mod criterion;
 mod disconnect;
+mod initial_password;
+mod metaverse_attribute;
+mod password;
 mod poll;
 mod start_run_profile;
 mod status;
+mod sync_rule_mapping;
+mod watch_log;
 
 use super::Context;
 use super::session::{Connected, Credential};
@@ -17,17 +26,47 @@ use url::Url;
 
 /// The handlers that rows name.
 #[cfg(test)]
-const HANDLERS: &[&str] =
-    &["activity", "connect", "disconnect", "get-connection", "start-run-profile", "test-connection"];
+const HANDLERS: &[&str] = &[
+    "account-password",
+    "activity",
+    "add-certificate",
+    "change-history",
+    "connect",
+    "criterion",
+    "disconnect",
+    "export-certificate",
+    "get-connection",
+    "initial-password",
+    "new-api-key",
+    "new-sync-rule-mapping",
+    "person-password",
+    "set-api-key",
+    "set-metaverse-attribute",
+    "start-run-profile",
+    "test-connection",
+    "watch-log",
+];
 
 pub async fn run(handler: &str, context: &Context<'_>) -> Result<(), Failure> {
     match handler {
+        "account-password" => password::set_for_account(context).await,
         "activity" => activity::run(context).await,
+        "add-certificate" => certificate::add(context).await,
+        "change-history" => change_history::run(context).await,
         "connect" => connect::run(context).await,
+        "criterion" => criterion::run(context).await,
         "disconnect" => disconnect::run(context).await,
+        "export-certificate" => certificate::export(context).await,
         "get-connection" => status::get(context).await,
+        "initial-password" => initial_password::run(context).await,
+        "new-api-key" => api_key::create(context).await,
+        "new-sync-rule-mapping" => sync_rule_mapping::run(context).await,
+        "person-password" => password::set_for_person(context).await,
+        "set-api-key" => api_key::change(context).await,
+        "set-metaverse-attribute" => metaverse_attribute::run(context).await,
         "start-run-profile" => start_run_profile::run(context).await,
         "test-connection" => status::test(context).await,
+        "watch-log" => watch_log::run(context).await,
         // A unit test holds the catalogue to `HANDLERS`.
         other => Err(Failure::UnknownCmdlet(format!("{} (handler {other})", context.row.cmdlet.name))),
     }
