@@ -48,7 +48,8 @@ fn a_run_that_fails_is_an_error_with_the_activitys_words() {
     .json();
     let error = &done["errors"][0];
     assert!(error["id"].as_str().unwrap().starts_with("JIM.RunFailed,"), "{done:#}");
-    assert!(error["message"].as_str().unwrap().contains("FailedWithError"), "{done:#}");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("FailedWithError") && message.contains("Could not find file '"), "{done:#}");
     assert!(error["advice"].as_str().unwrap().contains("Get-JIMActivity -Id"), "{done:#}");
     assert_eq!(done["terminating"], false);
 }
@@ -161,4 +162,44 @@ fn lists_are_whole_and_stop_when_nobody_wants_more() {
     assert_eq!(first.stdout.trim(), "1", "{}", first.text());
     let pages = sandbox.record().iter().filter(|r| r.ends_with("/connected-systems")).count();
     assert!(pages < 20, "{pages} of 50 pages were read for one object");
+}
+
+#[test]
+fn a_run_that_ends_well_says_only_what_was_asked_for() {
+    let sandbox = Sandbox::start(&["--run-speed", "20"]);
+    let start = "Start-JIMRunProfile -ConnectedSystemId 1 -RunProfileName 'full import' -Wait";
+    let done = run(
+        &sandbox,
+        &format!(
+            "Show-Outcome {{ $silent = @({start}).Count; $silent; {start} -PassThru; {start} -PassThruActivity }}"
+        ),
+    )
+    .json();
+    assert_eq!((&done["errors"], &done["warnings"]), (&serde_json::json!([]), &serde_json::json!([])), "{done:#}");
+    let values = done["values"].as_array().unwrap();
+    assert_eq!((values.len(), &values[0]), (3, &0.into()), "{done:#}");
+    // The answer to the start, as the official module gives it.
+    for property in ["ActivityId", "TaskId", "Message", "Warnings"] {
+        assert!(values[1].get(property).is_some(), "no {property}: {done:#}");
+    }
+    assert_eq!(values[2]["Status"], "Complete", "{done:#}");
+    assert_eq!((&values[2]["ObjectsProcessed"], &values[2]["TargetName"]), (&40.into(), &"Full Import".into()));
+}
+
+#[test]
+fn a_failed_run_stops_a_script_that_wants_to_stop_and_others_go_on() {
+    let sandbox = Sandbox::start(&["--run-speed", "20"]);
+    let done = run(
+        &sandbox,
+        "$runs = @(@{ ConnectedSystemId = 2; Id = 4 }, @{ ConnectedSystemId = 1; Id = 1 }) | ForEach-Object { [pscustomobject] $_ }
+        Show-Outcome { ($runs | Start-JIMRunProfile -Wait -PassThruActivity).Status }
+        Show-Outcome { $runs | Start-JIMRunProfile -Wait -PassThru -ErrorAction Stop | Out-Null; 'reached' }",
+    );
+    let lines: Vec<serde_json::Value> =
+        done.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect();
+    assert_eq!(lines[0]["errors"].as_array().unwrap().len(), 1, "{:#}", lines[0]);
+    assert!(lines[0]["values"].to_string().contains("\"Complete\""), "the second run was done: {:#}", lines[0]);
+    assert_eq!((&lines[1]["terminating"], &lines[1]["count"]), (&true.into(), &0.into()), "{:#}", lines[1]);
+    let started = sandbox.record().iter().filter(|request| request.ends_with("/execute")).count();
+    assert_eq!(started, 3, "after -ErrorAction Stop nothing more is started");
 }
