@@ -26,23 +26,44 @@ const DEEPEST_ROW: u64 = 1_000_000;
 const LARGE: u64 = 10_000;
 
 pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
-    let cmdlet = &context.row.cmdlet;
     let connected = super::jim::connection_for(context)?;
+    let variables = resolved(context).await?;
+    run_with(context, &connected, variables).await
+}
+
+/// The arguments with what an input object provides and the ids of names.
+pub async fn resolved<'a>(context: &'a Context<'_>) -> Result<Variables<'a>, Failure> {
     let mut variables = Variables::new(&context.arguments);
     provide(context, &mut variables)?;
     lookup::resolve(context, &mut variables).await?;
+    Ok(variables)
+}
+
+/// The request that the row states for these arguments, not sent yet.
+pub fn request_for(context: &Context<'_>, variables: &Variables<'_>) -> Result<Request, Failure> {
+    let template = context.row.cmdlet.request.iter().find(|r| context.arguments.holds(&r.when));
+    template.map(|t| request_of(t, built(t, variables))).ok_or(Failure::NothingToChange)
+}
+
+/// Runs the row's request; `variables` may hold values worked out by a handler.
+pub async fn run_with(
+    context: &Context<'_>,
+    connected: &Rc<Connected>,
+    mut variables: Variables<'_>,
+) -> Result<(), Failure> {
+    let cmdlet = &context.row.cmdlet;
     let Some(template) = cmdlet.request.iter().find(|r| context.arguments.holds(&r.when)) else {
         return Err(Failure::NothingToChange);
     };
     let built = built(template, &variables);
     if template.method == row::Method::Get || template.read_only {
         let request = request_of(template, built);
-        return match emit_all(context, &connected, template, request, &variables).await {
+        return match emit_all(context, connected, template, request, &variables).await {
             Err(failure) if cmdlet.missing_is_nothing && is_missing(&failure) => Ok(()),
             other => other,
         };
     }
-    change(context, &connected, template, built, &mut variables).await
+    change(context, connected, template, built, &mut variables).await
 }
 
 fn is_missing(failure: &Failure) -> bool {
@@ -233,7 +254,7 @@ fn secret_fields<'a>(cmdlet: &'a Cmdlet, template: &'a row::Request) -> Vec<&'a 
 }
 
 /// The texts of ShouldProcess: what is done to what, and each field as it is and as it would become.
-fn question(
+pub fn question(
     context: &Context<'_>,
     variables: &Variables<'_>,
     before: Option<&RawValue>,
@@ -307,7 +328,7 @@ pub async fn send(context: &Context<'_>, connected: &Connected, request: &Reques
 }
 
 /// "run profile 7 of connected system 1": the action without its verb.
-fn subject(context: &Context<'_>, variables: &Variables<'_>) -> String {
+pub fn subject(context: &Context<'_>, variables: &Variables<'_>) -> String {
     let action = context.action(variables);
     action.split_once(' ').map_or(action.clone(), |(_, rest)| rest.to_owned())
 }

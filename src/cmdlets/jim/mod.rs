@@ -1,10 +1,15 @@
 //! Cmdlets of JIM that data can't express, one file each.
 
 mod activity;
+mod activity_run;
 pub mod connect;
 mod disconnect;
 mod poll;
+mod rewrite;
+mod schedule;
+mod schedule_step;
 mod start_run_profile;
+mod start_schedule;
 mod status;
 
 use super::Context;
@@ -17,16 +22,34 @@ use url::Url;
 
 /// The handlers that rows name.
 #[cfg(test)]
-const HANDLERS: &[&str] =
-    &["activity", "connect", "disconnect", "get-connection", "start-run-profile", "test-connection"];
+const HANDLERS: &[&str] = &[
+    "activity",
+    "add-schedule-step",
+    "connect",
+    "disconnect",
+    "get-connection",
+    "get-schedule",
+    "new-schedule",
+    "remove-schedule-step",
+    "set-schedule",
+    "start-run-profile",
+    "start-schedule",
+    "test-connection",
+];
 
 pub async fn run(handler: &str, context: &Context<'_>) -> Result<(), Failure> {
     match handler {
         "activity" => activity::run(context).await,
+        "add-schedule-step" => schedule_step::add(context).await,
         "connect" => connect::run(context).await,
         "disconnect" => disconnect::run(context).await,
         "get-connection" => status::get(context).await,
+        "get-schedule" => schedule::get(context).await,
+        "new-schedule" => schedule::new(context).await,
+        "remove-schedule-step" => schedule_step::remove(context).await,
+        "set-schedule" => schedule::set(context).await,
         "start-run-profile" => start_run_profile::run(context).await,
+        "start-schedule" => start_schedule::run(context).await,
         "test-connection" => status::test(context).await,
         // A unit test holds the catalogue to `HANDLERS`.
         other => Err(Failure::UnknownCmdlet(format!("{} (handler {other})", context.row.cmdlet.name))),
