@@ -5,6 +5,7 @@ mod activity_run;
 pub mod connect;
 mod disconnect;
 mod poll;
+mod preview;
 mod rewrite;
 mod schedule;
 mod schedule_step;
@@ -29,6 +30,7 @@ const HANDLERS: &[&str] = &[
     "disconnect",
     "get-connection",
     "get-schedule",
+    "new-preview",
     "new-schedule",
     "remove-schedule-step",
     "set-schedule",
@@ -45,6 +47,7 @@ pub async fn run(handler: &str, context: &Context<'_>) -> Result<(), Failure> {
         "disconnect" => disconnect::run(context).await,
         "get-connection" => status::get(context).await,
         "get-schedule" => schedule::get(context).await,
+        "new-preview" => preview::new(context).await,
         "new-schedule" => schedule::new(context).await,
         "remove-schedule-step" => schedule_step::remove(context).await,
         "set-schedule" => schedule::set(context).await,

@@ -29,7 +29,27 @@ impl Entity {
     }
 }
 
+/// Reads an entity that is to be changed. `None`: it can't be read, but this was only `-WhatIf`, which
+/// has said so.
 pub async fn read(
+    context: &Context<'_>,
+    connected: &Connected,
+    variables: &Variables<'_>,
+    path: &str,
+) -> Result<Option<Entity>, Failure> {
+    match entity(context, connected, variables, path).await {
+        Ok(entity) => Ok(Some(entity)),
+        Err(failure) if context.output.preferences.what_if => {
+            let mut confirm = question(context, variables, None, None, &[]);
+            confirm.description.push_str(&format!(" (it can't be read: {failure})"));
+            context.output.confirm(&confirm).await;
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn entity(
     context: &Context<'_>,
     connected: &Connected,
     variables: &Variables<'_>,

@@ -106,7 +106,7 @@ fn joined(list: &Value) -> Value {
 pub async fn set(context: &Context<'_>) -> Result<(), Failure> {
     let connected = context.session.connection()?;
     let variables = declared::resolved(context).await?;
-    let schedule = rewrite::read(context, &connected, &variables, PATH).await?;
+    let Some(schedule) = rewrite::read(context, &connected, &variables, PATH).await? else { return Ok(()) };
     let shown = given(context);
     let body = body(context, &schedule, shown.clone());
     let rewrite = Rewrite { shown, body, carried: FIELDS };

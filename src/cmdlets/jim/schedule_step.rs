@@ -59,7 +59,7 @@ async fn change(
 ) -> Result<(), Failure> {
     let connected = context.session.connection()?;
     let variables = declared::resolved(context).await?;
-    let schedule = rewrite::read(context, &connected, &variables, PATH).await?;
+    let Some(schedule) = rewrite::read(context, &connected, &variables, PATH).await? else { return Ok(()) };
     let (steps, shown) = steps(context, &variables, &schedule)?;
     let changed = Map::from_iter([("steps".to_owned(), Value::Array(steps))]);
     let rewrite = Rewrite {
