@@ -4,6 +4,8 @@ mod activity;
 mod activity_run;
 pub mod connect;
 mod disconnect;
+mod example_data;
+mod example_template;
 mod poll;
 mod preview;
 mod rewrite;
@@ -25,11 +27,13 @@ use url::Url;
 #[cfg(test)]
 const HANDLERS: &[&str] = &[
     "activity",
+    "add-example-data-template-attribute",
     "add-schedule-step",
     "connect",
     "disconnect",
     "get-connection",
     "get-schedule",
+    "invoke-example-data-template",
     "new-preview",
     "new-schedule",
     "remove-schedule-step",
@@ -37,16 +41,19 @@ const HANDLERS: &[&str] = &[
     "start-run-profile",
     "start-schedule",
     "test-connection",
+    "write-example-data-template",
 ];
 
 pub async fn run(handler: &str, context: &Context<'_>) -> Result<(), Failure> {
     match handler {
         "activity" => activity::run(context).await,
+        "add-example-data-template-attribute" => example_template::add_attribute(context).await,
         "add-schedule-step" => schedule_step::add(context).await,
         "connect" => connect::run(context).await,
         "disconnect" => disconnect::run(context).await,
         "get-connection" => status::get(context).await,
         "get-schedule" => schedule::get(context).await,
+        "invoke-example-data-template" => example_template::invoke(context).await,
         "new-preview" => preview::new(context).await,
         "new-schedule" => schedule::new(context).await,
         "remove-schedule-step" => schedule_step::remove(context).await,
@@ -54,6 +61,7 @@ pub async fn run(handler: &str, context: &Context<'_>) -> Result<(), Failure> {
         "start-run-profile" => start_run_profile::run(context).await,
         "start-schedule" => start_schedule::run(context).await,
         "test-connection" => status::test(context).await,
+        "write-example-data-template" => example_template::write(context).await,
         // A unit test holds the catalogue to `HANDLERS`.
         other => Err(Failure::UnknownCmdlet(format!("{} (handler {other})", context.row.cmdlet.name))),
     }
