@@ -94,7 +94,7 @@ impl Awaited {
     fn advice(&self) -> String {
         match self {
             Self::Activity(id) => format!("Get-JIMActivity -Id {id} -Follow goes on watching."),
-            Self::ScheduleExecution(id) => format!("Get-JIMScheduleExecution -Id {id} shows how far it is."),
+            Self::ScheduleExecution(id) => format!("Get-JIMScheduleExecution -Id {id} shows how far each step is."),
             Self::Preview(id) => format!("Get-JIMConfigurationChangePreview -ActivityId {id} shows how far it is."),
         }
     }

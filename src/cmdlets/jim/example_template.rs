@@ -66,7 +66,7 @@ fn body(context: &Context<'_>, template: &Entity, attribute: Value) -> Result<Ma
         object_types.push(object_type_sent);
     }
     if attribute.is_some() {
-        return Err(Failure::EntityNotFound { noun: "object type of the template".into(), id: plain(&wanted) });
+        return Err(Failure::EntityNotFound { noun: "template object type".into(), id: plain(&wanted) });
     }
     let mut body = Map::from_iter([("objectTypes".to_owned(), Value::Array(object_types))]);
     if let Some(reason) = context.arguments.get("ChangeReason") {
