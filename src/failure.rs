@@ -6,6 +6,7 @@ use crate::credentials::{KeyFileError, NotFound, StoreError};
 use crate::login::LoginError;
 use crate::protocol::{Category, ErrorReport};
 use serde_json::{Map, Value};
+use std::fmt;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -66,15 +67,52 @@ pub enum Failure {
     #[error("The session has expired and can't be renewed: {0} Run Connect-JIM again.")]
     SessionExpired(Box<LoginError>),
     #[error("Couldn't {action}: the run ended with {status}. {text}")]
-    RunFailed { action: String, activity: String, status: String, text: String },
-    #[error("{what} did not end within {seconds} s and goes on: activity {activity}.")]
-    WaitTimedOut { what: String, seconds: i64, activity: String },
-    #[error(
-        "The waiting for activity {activity} was ended by the file that JIM_RUNPROFILE_ABORT_SENTINEL names: {text}"
-    )]
-    WaitAborted { activity: String, text: String },
-    #[error("The waiting for activity {activity} ended: {cause}")]
-    WaitFailed { activity: String, cause: Box<Failure> },
+    RunFailed { action: String, awaited: Awaited, status: String, text: String },
+    #[error("{what} did not end within {seconds} s and goes on: {awaited}.")]
+    WaitTimedOut { what: String, seconds: i64, awaited: Awaited },
+    #[error("The waiting for {awaited} was ended by the file that JIM_RUNPROFILE_ABORT_SENTINEL names: {text}")]
+    WaitAborted { awaited: Awaited, text: String },
+    #[error("The waiting for {awaited} ended: {cause}")]
+    WaitFailed { awaited: Awaited, cause: Box<Failure> },
+    /// Somebody else changed the entity between reading and writing it.
+    #[error("Couldn't {action}: it was changed by somebody else meanwhile ({fields}). Nothing was sent.")]
+    ChangedMeanwhile { action: String, fields: String },
+}
+
+/// What a cmdlet waits for, with its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Awaited {
+    Activity(String),
+    ScheduleExecution(String),
+    Preview(String),
+}
+
+impl Awaited {
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Activity(id) | Self::ScheduleExecution(id) | Self::Preview(id) => id,
+        }
+    }
+
+    /// How to go on looking.
+    fn advice(&self) -> String {
+        match self {
+            Self::Activity(id) => format!("Get-JIMActivity -Id {id} -Follow goes on watching."),
+            Self::ScheduleExecution(id) => format!("Get-JIMScheduleExecution -Id {id} shows how far each step is."),
+            Self::Preview(id) => format!("Get-JIMConfigurationChangePreview -ActivityId {id} shows how far it is."),
+        }
+    }
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Self::Activity(_) => "activity",
+            Self::ScheduleExecution(_) => "schedule execution",
+            Self::Preview(_) => "preview",
+        };
+        write!(f, "{what} {}", self.id())
+    }
 }
 
 impl Failure {
@@ -142,6 +180,7 @@ impl Failure {
             Self::WaitTimedOut { .. } => ("WaitTimedOut", C::OperationTimeout),
             Self::WaitAborted { .. } => ("WaitAborted", C::OperationStopped),
             Self::WaitFailed { cause, .. } => cause.identity(),
+            Self::ChangedMeanwhile { .. } => ("ChangedMeanwhile", C::InvalidOperation),
         }
     }
 
@@ -152,10 +191,10 @@ impl Failure {
             Self::NameNotFound { name, .. } | Self::NameAmbiguous { name, .. } => Some(name.clone()),
             Self::EntityNotFound { id, .. } => Some(id.clone()),
             Self::File { path, .. } | Self::FileExists { path } => Some(path.clone()),
-            Self::RunFailed { activity, .. }
-            | Self::WaitTimedOut { activity, .. }
-            | Self::WaitAborted { activity, .. }
-            | Self::WaitFailed { activity, .. } => Some(activity.clone()),
+            Self::RunFailed { awaited, .. }
+            | Self::WaitTimedOut { awaited, .. }
+            | Self::WaitAborted { awaited, .. }
+            | Self::WaitFailed { awaited, .. } => Some(awaited.id().to_owned()),
             _ => None,
         }
     }
@@ -180,14 +219,14 @@ impl Failure {
             Self::NoCredentials(_) | Self::NoUrl(_) => {
                 "Run Connect-JIM -Url <address> -ApiKey <key> once, or see Get-Help Connect-JIM.".into()
             }
-            Self::RunFailed { activity, .. } => {
-                format!("Get-JIMActivity -Id {activity} -ExecutionItems shows what happened to each object.")
+            Self::RunFailed { awaited: Awaited::Activity(id), .. } => {
+                format!("Get-JIMActivity -Id {id} -ExecutionItems shows what happened to each object.")
             }
-            Self::WaitTimedOut { activity, .. }
-            | Self::WaitAborted { activity, .. }
-            | Self::WaitFailed { activity, .. } => {
-                format!("Get-JIMActivity -Id {activity} -Follow goes on watching.")
-            }
+            Self::RunFailed { awaited, .. }
+            | Self::WaitTimedOut { awaited, .. }
+            | Self::WaitAborted { awaited, .. }
+            | Self::WaitFailed { awaited, .. } => awaited.advice(),
+            Self::ChangedMeanwhile { .. } => "Look at it again, then repeat the command.".into(),
             _ => self.api_error().map(|e| e.advice().into_owned()).unwrap_or_default(),
         }
     }
@@ -202,7 +241,7 @@ impl Failure {
                 | Self::NoCredentials(_)
                 | Self::KeyFile(_)
                 | Self::Login(_)
-                | Self::WaitTimedOut { .. }
+                | Self::WaitTimedOut { awaited: Awaited::Activity(_), .. }
                 | Self::WaitAborted { .. }
                 | Self::ProtocolVersion { .. }
         )

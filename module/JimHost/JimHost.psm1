@@ -551,6 +551,51 @@ function Add-JIMCertificate {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Add-JIMExampleDataTemplateAttribute {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ExampleDataTemplate')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template:id' $args[2] $args[4] })]
+        [int] $TemplateId,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template' $args[2] $args[4] })]
+        [string] $TemplateName,
+        [Parameter(Mandatory)]
+        [object] $ObjectType,
+        [object] $MetaverseAttribute,
+        [int] $ConnectedSystemObjectTypeAttributeId,
+        [string] $Pattern,
+        [string] $Expression,
+        [object[]] $ExampleDataSet,
+        [hashtable[]] $WeightedValue,
+        [ValidateRange(0, 100)]
+        [int] $PopulatedValuesPercentage,
+        [ValidateRange(0, 100)]
+        [int] $BoolTrueDistribution,
+        [bool] $BoolShouldBeRandom,
+        [datetime] $MinDate,
+        [datetime] $MaxDate,
+        [int] $MinNumber,
+        [int] $MaxNumber,
+        [bool] $SequentialNumbers,
+        [bool] $RandomNumbers,
+        [ValidateRange(0, 100)]
+        [int] $ManagerDepthPercentage,
+        [int] $MvaRefMinAssignments,
+        [int] $MvaRefMaxAssignments,
+        [object[]] $ReferenceMetaverseObjectType,
+        [hashtable] $AttributeDependency,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Add-JIMExampleDataTemplateAttribute' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Add-JIMMetaverseObjectTypeAttribute {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -588,6 +633,39 @@ function Add-JIMRoleMember {
         [string] $ChangeReason
     )
     begin { $state = Enter-HostCmdlet 'Add-JIMRoleMember' $PSCmdlet $PSBoundParameters 2 @('Id', 'MetaverseObjectId') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Add-JIMScheduleStep {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.Schedule')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [guid] $ScheduleId,
+        [Parameter(Mandatory)]
+        [ValidateSet('RunProfile')]
+        [string] $StepType,
+        [Parameter(ParameterSetName = 'ById', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $ConnectedSystemId,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
+        [string] $ConnectedSystemName,
+        [Parameter(ParameterSetName = 'ById', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile:id' $args[2] $args[4] })]
+        [int] $RunProfileId,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile' $args[2] $args[4] })]
+        [string] $RunProfileName,
+        [switch] $Parallel,
+        [switch] $ContinueOnFailure,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Add-JIMScheduleStep' $PSCmdlet $PSBoundParameters 2 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -1856,6 +1934,47 @@ function Get-JIMRunProfile {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Get-JIMSchedule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.Schedule')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('ScheduleId')]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'List')]
+        [SupportsWildcards()]
+        [string] $Name,
+        [switch] $IncludeSteps
+    )
+    begin { $state = Enter-HostCmdlet 'Get-JIMSchedule' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Get-JIMScheduleExecution {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.ScheduleExecution')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('ExecutionId')]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'Active', ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'List', ValueFromPipelineByPropertyName)]
+        [guid] $ScheduleId,
+        [Parameter(ParameterSetName = 'Active', ValueFromPipeline)]
+        [Parameter(ParameterSetName = 'List', ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateSet('Queued', 'InProgress', 'Complete', 'Failed', 'Cancelled')]
+        [string] $Status,
+        [Parameter(ParameterSetName = 'Active', Mandatory)]
+        [switch] $Active
+    )
+    begin { $state = Enter-HostCmdlet 'Get-JIMScheduleExecution' $PSCmdlet $PSBoundParameters 0 @('Id', 'ScheduleId') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Get-JIMScopingCriteria {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false)]
@@ -1996,6 +2115,24 @@ function Get-JIMVersion {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Get-JIMWorkerTask {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('JIM.WorkerTask')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [guid] $Id,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Page = 1,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, 100)]
+        [int] $PageSize = 50
+    )
+    begin { $state = Enter-HostCmdlet 'Get-JIMWorkerTask' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Import-JIMConnectedSystemHierarchy {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -2028,6 +2165,27 @@ function Import-JIMConnectedSystemSchema {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'Import-JIMConnectedSystemSchema' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Invoke-JIMExampleDataTemplate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ExampleDataTemplateExecution')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template:id' $args[2] $args[4] })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template' $args[2] $args[4] })]
+        [string] $Name,
+        [switch] $Wait,
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Timeout,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Invoke-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 2 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2086,6 +2244,80 @@ function New-JIMApiKey {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function New-JIMConfigurationChangePreview {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'MetaverseObjectTypeDeletionSettings')]
+    [OutputType('JIM.ConfigurationChangePreview')]
+    param(
+        [Parameter(ParameterSetName = 'MetaverseObjectTypeDeletionSettings', Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
+        [int] $MetaverseObjectTypeId,
+        [Parameter(ParameterSetName = 'MetaverseObjectTypeDeletionSettings')]
+        [ValidateSet('Manual', 'WhenLastConnectorDisconnected', 'WhenAuthoritativeSourceDisconnected')]
+        [string] $DeletionRule,
+        [Parameter(ParameterSetName = 'MetaverseObjectTypeDeletionSettings')]
+        [timespan] $DeletionGracePeriod,
+        [Parameter(ParameterSetName = 'MetaverseObjectTypeDeletionSettings')]
+        [int[]] $DeletionTriggerConnectedSystemIds,
+        [Parameter(ParameterSetName = 'MetaverseObjectTypeDeletionSettings')]
+        [ValidateSet('AllSourcesDisconnect', 'SpecificSourcesDisconnect')]
+        [string] $DeletionTriggerMode,
+        [Parameter(ParameterSetName = 'ConnectedSystemSchema', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'ConnectedSystemScopeSelection', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'ObjectMatching', Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
+        [int] $ConnectedSystemId,
+        [Parameter(ParameterSetName = 'ConnectedSystemScopeSelection')]
+        [int[]] $SelectedPartitionIds,
+        [Parameter(ParameterSetName = 'ConnectedSystemScopeSelection')]
+        [int[]] $SelectedContainerIds,
+        [Parameter(ParameterSetName = 'ConnectedSystemScopeSelection')]
+        [AllowEmptyCollection()]
+        [int[]] $ExcludedContainerIds,
+        [Parameter(ParameterSetName = 'SyncRuleAttributeFlow', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'SyncRuleBehaviour', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'SyncRuleDestructiveToggles', Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(ParameterSetName = 'SyncRuleScopingCriteria', Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'sync-rule:id' $args[2] $args[4] })]
+        [int] $SyncRuleId,
+        [Parameter(ParameterSetName = 'SyncRuleDestructiveToggles')]
+        [ValidateSet('Disconnect', 'Delete')]
+        [string] $OutboundDeprovisionAction,
+        [Parameter(ParameterSetName = 'SyncRuleDestructiveToggles')]
+        [ValidateSet('RemainJoined', 'Disconnect')]
+        [string] $InboundOutOfScopeAction,
+        [Parameter(ParameterSetName = 'SyncRuleScopingCriteria', Mandatory)]
+        [AllowEmptyCollection()]
+        [hashtable[]] $ScopingCriteriaGroup,
+        [Parameter(ParameterSetName = 'SyncRuleAttributeFlow', Mandatory)]
+        [AllowEmptyCollection()]
+        [hashtable[]] $AttributeFlowMapping,
+        [Parameter(ParameterSetName = 'ObjectMatching', Mandatory)]
+        [AllowEmptyCollection()]
+        [hashtable[]] $MatchingRule,
+        [Parameter(ParameterSetName = 'ObjectMatching')]
+        [ValidateSet('ConnectedSystem', 'SyncRule')]
+        [string] $ObjectMatchingRuleMode,
+        [Parameter(ParameterSetName = 'SyncRuleBehaviour', Mandatory)]
+        [ValidateSet('Enabled', 'Disabled')]
+        [string] $RuleState,
+        [Parameter(ParameterSetName = 'SyncRuleBehaviour')]
+        [bool] $ProjectToMetaverse,
+        [Parameter(ParameterSetName = 'SyncRuleBehaviour')]
+        [bool] $ProvisionToConnectedSystem,
+        [Parameter(ParameterSetName = 'SyncRuleBehaviour')]
+        [bool] $EnforceState,
+        [Parameter(ParameterSetName = 'ConnectedSystemSchema', Mandatory)]
+        [hashtable[]] $SchemaObjectType,
+        [switch] $FullDataSet,
+        [switch] $Wait,
+        [ValidateRange(1, 86400)]
+        [int] $TimeoutSeconds = 300
+    )
+    begin { $state = Enter-HostCmdlet 'New-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function New-JIMConnectedSystem {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -2127,6 +2359,24 @@ function New-JIMExampleDataSet {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'New-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function New-JIMExampleDataTemplate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ExampleDataTemplate')]
+    param(
+        [Parameter(Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [Parameter(Mandatory)]
+        [hashtable[]] $ObjectType,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'New-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 2 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2306,6 +2556,39 @@ function New-JIMRunProfile {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'New-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function New-JIMSchedule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.Schedule')]
+    param(
+        [Parameter(Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [string] $Description,
+        [Parameter(Mandatory)]
+        [ValidateSet('Cron', 'Manual')]
+        [string] $TriggerType,
+        [ValidateSet('SpecificTimes', 'Interval', 'Custom')]
+        [string] $PatternType = 'SpecificTimes',
+        [ValidateRange(0, 6)]
+        [int[]] $DaysOfWeek,
+        [string[]] $RunTimes,
+        [ValidateRange(1, 59)]
+        [int] $IntervalValue,
+        [ValidateSet('Hours', 'Minutes')]
+        [string] $IntervalUnit = 'Hours',
+        [string] $IntervalWindowStart,
+        [string] $IntervalWindowEnd,
+        [string] $CronExpression,
+        [switch] $Enabled,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'New-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2751,6 +3034,27 @@ function Remove-JIMSchedule {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Remove-JIMScheduleStep {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('JIM.Schedule')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [guid] $ScheduleId,
+        [Parameter(Mandatory, Position = 1)]
+        [ValidateRange(0, [int]::MaxValue)]
+        [int] $StepIndex,
+        [Parameter(Position = 2)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $Force,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Remove-JIMScheduleStep' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Remove-JIMScopingCriteriaGroup {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
@@ -3160,6 +3464,29 @@ function Set-JIMExampleDataSet {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Set-JIMExampleDataTemplate {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ExampleDataTemplate')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template:id' $args[2] $args[4] })]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'example-data-template' $args[2] $args[4] })]
+        [string] $Name,
+        [ValidateNotNullOrEmpty()]
+        [string] $NewName,
+        [hashtable[]] $ObjectType,
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Set-JIMMatchingRule {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -3423,6 +3750,52 @@ function Set-JIMRunProfile {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Set-JIMSchedule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.Schedule')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('ScheduleId')]
+        [guid] $Id,
+        [Parameter(Position = 1)]
+        [string] $Name,
+        [Parameter(Position = 2)]
+        [string] $Description,
+        [Parameter(Position = 3)]
+        [ValidateSet('Cron', 'Manual')]
+        [string] $TriggerType,
+        [Parameter(Position = 4)]
+        [ValidateSet('SpecificTimes', 'Interval', 'Custom')]
+        [string] $PatternType,
+        [Parameter(Position = 5)]
+        [ValidateRange(0, 6)]
+        [int[]] $DaysOfWeek,
+        [Parameter(Position = 6)]
+        [string[]] $RunTimes,
+        [Parameter(Position = 7)]
+        [ValidateRange(1, 59)]
+        [int] $IntervalValue,
+        [Parameter(Position = 8)]
+        [ValidateSet('Hours', 'Minutes')]
+        [string] $IntervalUnit,
+        [Parameter(Position = 9)]
+        [string] $IntervalWindowStart,
+        [Parameter(Position = 10)]
+        [string] $IntervalWindowEnd,
+        [Parameter(Position = 11)]
+        [string] $CronExpression,
+        [Parameter(Position = 12)]
+        [array] $Steps,
+        [Parameter(Position = 13)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ChangeReason,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Set-JIMScopingCriteriaGroup {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -3678,6 +4051,23 @@ function Start-JIMRunProfile {
         [switch] $PassThruActivity
     )
     begin { $state = Enter-HostCmdlet 'Start-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 @() @('JIM_RUNPROFILE_ABORT_SENTINEL') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Start-JIMSchedule {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('JIM.ScheduleExecution')]
+    param(
+        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [Alias('ScheduleId')]
+        [guid] $Id,
+        [switch] $Wait,
+        [Parameter(Position = 1)]
+        [timespan] $Timeout = '00:30:00',
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Start-JIMSchedule' $PSCmdlet $PSBoundParameters 2 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 

@@ -118,6 +118,9 @@ pub struct Cmdlet {
     /// Writes this one property of the answer in place of the answer.
     #[serde(default)]
     pub pick: Option<String>,
+    /// Adds `StepDisplay` to each object: how far it is, in words.
+    #[serde(default)]
+    pub step_display: bool,
     /// Parts of the answer that are written as warnings, with or without `-PassThru`.
     #[serde(default)]
     pub warning: Vec<Warning>,

@@ -39,6 +39,12 @@ pub async fn prepared<'a>(context: &'a Context<'_>) -> Result<Variables<'a>, Fai
     Ok(variables)
 }
 
+/// The request that the row states for these arguments, not sent yet.
+pub fn request_for(context: &Context<'_>, variables: &Variables<'_>) -> Result<Request, Failure> {
+    let template = context.row.cmdlet.request.iter().find(|r| context.arguments.holds(&r.when));
+    template.map(|t| request_of(t, built(t, variables))).ok_or(Failure::NothingToChange)
+}
+
 /// The request of the row, and what follows from it. `before` is the entity as it is, when a handler
 /// has read it already.
 pub async fn run_with(
@@ -293,7 +299,7 @@ fn secret_fields<'a>(cmdlet: &'a Cmdlet, template: &'a row::Request) -> Vec<&'a 
 }
 
 /// The texts of ShouldProcess: what is done to what, and each field as it is and as it would become.
-fn question(
+pub fn question(
     context: &Context<'_>,
     variables: &Variables<'_>,
     before: Option<&RawValue>,
@@ -367,7 +373,7 @@ pub async fn send(context: &Context<'_>, connected: &Connected, request: &Reques
 }
 
 /// "run profile 7 of connected system 1": the action without its verb.
-fn subject(context: &Context<'_>, variables: &Variables<'_>) -> String {
+pub fn subject(context: &Context<'_>, variables: &Variables<'_>) -> String {
     let action = context.action(variables);
     action.split_once(' ').map_or(action.clone(), |(_, rest)| rest.to_owned())
 }

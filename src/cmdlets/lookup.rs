@@ -25,10 +25,20 @@ pub async fn resolve(context: &Context<'_>, variables: &mut Variables<'_>) -> Re
 }
 
 async fn find(context: &Context<'_>, variables: &Variables<'_>, lookup: &Lookup, name: &str) -> Result<Value, Failure> {
+    pick(lookup, &all(context, variables, lookup, name).await?, name)
+}
+
+/// All names of a list with their ids; `name` is for messages.
+pub async fn all(
+    context: &Context<'_>,
+    variables: &Variables<'_>,
+    lookup: &Lookup,
+    name: &str,
+) -> Result<Vec<(String, Value)>, Failure> {
     let connected = context.session.connection()?;
     let action = format!("look up {} '{name}'", lookup.noun);
     let request = Request::new(Method::Get, variables.path(&lookup.path));
-    let mut ids = Vec::new();
+    let mut found = Vec::new();
     let mut pages = declared::Pages::new(request, lookup.paging, lookup.paging == Paging::All);
     while let Some(response) = pages.next(context, &connected).await.map_err(|f| acted(f, &action, name))? {
         let page = response.page().map_err(|e| Failure::api(&action, Some(name.to_owned()), e))?;
@@ -36,20 +46,25 @@ async fn find(context: &Context<'_>, variables: &Variables<'_>, lookup: &Lookup,
         for item in page.items {
             let Ok(object) = serde_json::from_str::<shape::Object<'_>>(item.get()) else { continue };
             let get = |wanted: &str| object.0.iter().find(|(k, _)| k == wanted).map(|(_, v)| *v);
-            let same =
-                get(&lookup.name).and_then(shape::plain_text).is_some_and(|n| n.to_lowercase() == name.to_lowercase());
-            if same && let Some(id) = get(&lookup.id) {
-                ids.push(serde_json::from_str::<Value>(id.get()).unwrap_or_default());
+            if let (Some(name), Some(id)) = (get(&lookup.name).and_then(shape::plain_text), get(&lookup.id)) {
+                found.push((name, serde_json::from_str(id.get()).unwrap_or_default()));
             }
         }
     }
+    Ok(found)
+}
+
+/// The id of a name among all.
+pub fn pick(lookup: &Lookup, all: &[(String, Value)], name: &str) -> Result<Value, Failure> {
+    let wanted = name.to_lowercase();
+    let ids: Vec<&Value> = all.iter().filter(|(n, _)| n.to_lowercase() == wanted).map(|(_, id)| id).collect();
     match ids.as_slice() {
         [] => Err(Failure::NameNotFound { noun: lookup.noun.clone(), name: name.to_owned() }),
-        [id] => Ok(id.clone()),
+        [id] => Ok((*id).clone()),
         several => Err(Failure::NameAmbiguous {
             noun: lookup.noun.clone(),
             name: name.to_owned(),
-            ids: several.iter().map(crate::binding::plain).collect::<Vec<_>>().join(", "),
+            ids: several.iter().map(|id| crate::binding::plain(id)).collect::<Vec<_>>().join(", "),
             parameter: lookup.id_parameter.clone(),
         }),
     }

@@ -60,7 +60,8 @@ pub async fn emit(context: &Context<'_>, template: &Request, items: Vec<&RawValu
     let cmdlet = &context.row.cmdlet;
     let added = added(cmdlet, variables);
     let filter = cmdlet.filter.as_ref().filter(|f| context.arguments.holds(&f.only));
-    let like = filter.and_then(|f| Some((f, context.arguments.text(&f.like)?)));
+    // An input object can provide the pattern as well.
+    let like = filter.and_then(|f| Some((f, variables.get(&f.like)?.as_str()?)));
     let hide = cmdlet.hide.as_ref().filter(|h| !context.arguments.flag(&h.unless));
     let values: Vec<Box<RawValue>> = items
         .into_iter()
@@ -73,6 +74,7 @@ pub async fn emit(context: &Context<'_>, template: &Request, items: Vec<&RawValu
         .filter_map(|item| match &cmdlet.pick {
             Some(property) => shape::property(item, property).map(|value| shape::output(value, &[])),
             None if cmdlet.verbatim => Some(shape::verbatim(item)),
+            None if cmdlet.step_display => Some(shape::output(item, &with_step(item, &added))),
             None => Some(shape::output(item, &added)),
         })
         .collect();
@@ -118,6 +120,28 @@ fn added<'a>(cmdlet: &'a Cmdlet, variables: &Variables<'_>) -> Vec<shape::Added<
         .collect()
 }
 
+/// The properties to add, and how far the item is.
+fn with_step<'a>(item: &RawValue, added: &[shape::Added<'a>]) -> Vec<shape::Added<'a>> {
+    let display = step_display(item).map_or(Value::Null, Value::from).to_string();
+    added.iter().cloned().chain([("StepDisplay", display)]).collect()
+}
+
+/// "Step 3 of 7: Saving changes", of a worker task's steps, or of a schedule execution's progress or
+/// counters. A task without steps has none.
+fn step_display(item: &RawValue) -> Option<String> {
+    let number = |of: &RawValue, name: &str| shape::text_property(of, name)?.parse::<i64>().ok();
+    let summary = |property: &str| {
+        let summary = shape::property(item, property).filter(|s| s.get().starts_with('{'))?;
+        let (step, steps) = (number(summary, "currentStepNumber")?, number(summary, "totalSteps")?);
+        let name = shape::text_property(summary, "currentStepName").map(|n| format!(": {n}")).unwrap_or_default();
+        Some(format!("Step {step} of {steps}{name}"))
+    };
+    summary("progress").or_else(|| summary("steps")).or_else(|| {
+        let (index, steps) = (number(item, "currentStepIndex")?, number(item, "totalSteps")?);
+        Some(format!("Step {} of {steps}", index + 1))
+    })
+}
+
 fn is_hidden(item: &RawValue, hide: &Hide) -> bool {
     hide.having.iter().all(|(property, wanted)| {
         let value = shape::property(item, property).and_then(|v| serde_json::from_str::<Value>(v.get()).ok());
@@ -145,6 +169,20 @@ mod tests {
         assert_eq!(warnings(&answer, "one", None), ["c"]);
         assert!(warnings(&answer, "none", None).is_empty());
         assert!(warnings(&answer, "absent", None).is_empty());
+    }
+
+    #[test]
+    fn how_far_it_is() {
+        let display = |text| step_display(&raw(text));
+        let both = r#"{"currentStepIndex":1,"totalSteps":3,"progress":{"currentStepNumber":3,"totalSteps":4,"steps":[]},"steps":[]}"#;
+        assert_eq!(display(both).as_deref(), Some("Step 3 of 4"));
+        let listed = r#"{"currentStepIndex":1,"totalSteps":3}"#;
+        assert_eq!(display(listed).as_deref(), Some("Step 2 of 3"));
+        let unknown = r#"{"progress":{"currentStepNumber":null,"totalSteps":4},"currentStepIndex":0,"totalSteps":4}"#;
+        assert_eq!(display(unknown).as_deref(), Some("Step 1 of 4"));
+        let task = r#"{"steps":{"currentStepName":"Saving changes","currentStepNumber":3,"totalSteps":7,"steps":[]}}"#;
+        assert_eq!(display(task).as_deref(), Some("Step 3 of 7: Saving changes"));
+        assert_eq!(display(r#"{"steps":null,"scheduleTotalSteps":null}"#), None);
     }
 
     #[test]

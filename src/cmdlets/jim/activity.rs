@@ -2,10 +2,10 @@
 
 use super::super::declared;
 use super::super::{Context, names};
-use super::poll::{self, Watch};
+use super::poll::{self, ActivityProgress, Watch};
 use crate::api::{Method, Request, encode_segment};
 use crate::binding::Variables;
-use crate::failure::Failure;
+use crate::failure::{Awaited, Failure};
 use crate::shape;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -20,7 +20,7 @@ async fn follow(context: &Context<'_>) -> Result<(), Failure> {
     let activity = variables.text("Id");
     let seconds = context.arguments.integer("IntervalSeconds").and_then(|s| u64::try_from(s).ok()).unwrap_or(2);
     let watch = Watch {
-        activity: &activity,
+        awaited: Awaited::Activity(activity.clone()),
         title: "Following Activity",
         what: &names::sentence(&format!("activity {activity}")),
         interval: Duration::from_secs(seconds),
@@ -29,7 +29,7 @@ async fn follow(context: &Context<'_>) -> Result<(), Failure> {
         most_polls: context.arguments.integer("MaxPolls").and_then(|n| u64::try_from(n).ok()),
         sentinel: None,
     };
-    if poll::watch(context, &connected, &watch).await?.is_none() {
+    if poll::watch::<ActivityProgress>(context, &connected, &watch).await?.is_none() {
         return Ok(());
     }
     let path = format!("/api/v1/activities/{}", encode_segment(&activity));

@@ -1,17 +1,25 @@
 //! Cmdlets of JIM that data can't express, one file each.
 
 mod activity;
+mod activity_run;
 mod api_key;
 mod certificate;
 mod change_history;
 pub mod connect;
 mod criterion;
 mod disconnect;
+mod example_data;
+mod example_template;
 mod initial_password;
 mod metaverse_attribute;
 mod password;
 mod poll;
+mod preview;
+mod rewrite;
+mod schedule;
+mod schedule_step;
 mod start_run_profile;
+mod start_schedule;
 mod status;
 mod sync_rule_mapping;
 mod watch_log;
@@ -29,22 +37,38 @@ use url::Url;
 const HANDLERS: &[&str] = &[
     "account-password",
     "activity",
+    "activity",
     "add-certificate",
+    "add-example-data-template-attribute",
+    "add-schedule-step",
     "change-history",
+    "connect",
     "connect",
     "criterion",
     "disconnect",
+    "disconnect",
     "export-certificate",
     "get-connection",
+    "get-connection",
+    "get-schedule",
     "initial-password",
+    "invoke-example-data-template",
     "new-api-key",
+    "new-preview",
+    "new-schedule",
     "new-sync-rule-mapping",
     "person-password",
+    "remove-schedule-step",
     "set-api-key",
     "set-metaverse-attribute",
+    "set-schedule",
     "start-run-profile",
+    "start-run-profile",
+    "start-schedule",
+    "test-connection",
     "test-connection",
     "watch-log",
+    "write-example-data-template",
 ];
 
 pub async fn run(handler: &str, context: &Context<'_>) -> Result<(), Failure> {
@@ -52,21 +76,31 @@ pub async fn run(handler: &str, context: &Context<'_>) -> Result<(), Failure> {
         "account-password" => password::set_for_account(context).await,
         "activity" => activity::run(context).await,
         "add-certificate" => certificate::add(context).await,
+        "add-example-data-template-attribute" => example_template::add_attribute(context).await,
+        "add-schedule-step" => schedule_step::add(context).await,
         "change-history" => change_history::run(context).await,
         "connect" => connect::run(context).await,
         "criterion" => criterion::run(context).await,
         "disconnect" => disconnect::run(context).await,
         "export-certificate" => certificate::export(context).await,
         "get-connection" => status::get(context).await,
+        "get-schedule" => schedule::get(context).await,
         "initial-password" => initial_password::run(context).await,
+        "invoke-example-data-template" => example_template::invoke(context).await,
         "new-api-key" => api_key::create(context).await,
+        "new-preview" => preview::new(context).await,
+        "new-schedule" => schedule::new(context).await,
         "new-sync-rule-mapping" => sync_rule_mapping::run(context).await,
         "person-password" => password::set_for_person(context).await,
+        "remove-schedule-step" => schedule_step::remove(context).await,
         "set-api-key" => api_key::change(context).await,
         "set-metaverse-attribute" => metaverse_attribute::run(context).await,
+        "set-schedule" => schedule::set(context).await,
         "start-run-profile" => start_run_profile::run(context).await,
+        "start-schedule" => start_schedule::run(context).await,
         "test-connection" => status::test(context).await,
         "watch-log" => watch_log::run(context).await,
+        "write-example-data-template" => example_template::write(context).await,
         // A unit test holds the catalogue to `HANDLERS`.
         other => Err(Failure::UnknownCmdlet(format!("{} (handler {other})", context.row.cmdlet.name))),
     }

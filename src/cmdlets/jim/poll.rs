@@ -1,12 +1,13 @@
-//! Watching an activity: one polling loop for every cmdlet that waits.
+//! Watching an activity, a schedule execution or a preview: one polling loop for every cmdlet that waits.
 
 use super::super::Context;
 use super::super::declared::send;
 use super::super::session::Connected;
-use crate::api::{Method, Request, encode_segment};
-use crate::failure::Failure;
+use crate::api::{Method, Request, Response, encode_segment};
+use crate::failure::{Awaited, Failure};
 use crate::protocol::Progress;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,13 @@ const MOST_REFUSALS: u32 = 3;
 /// How often the sentinel file is looked at while waiting.
 const SENTINEL_EVERY: Duration = Duration::from_secs(1);
 const FINAL: &[&str] = &["Complete", "CompleteWithWarning", "CompleteWithError", "FailedWithError", "Cancelled"];
+
+/// An answer that says how far something is.
+pub trait Watched: DeserializeOwned {
+    fn has_ended(&self) -> bool;
+    /// A progress record under this heading.
+    fn shown(&self, title: &str) -> Progress;
+}
 
 /// `GET /api/v1/activities/{id}/progress`.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,15 +45,19 @@ pub struct ActivityProgress {
     pub total_phases: Option<i64>,
 }
 
-impl ActivityProgress {
-    pub fn has_ended(&self) -> bool {
+impl Watched for ActivityProgress {
+    fn has_ended(&self) -> bool {
         FINAL.iter().any(|status| status.eq_ignore_ascii_case(&self.status))
+    }
+
+    fn shown(&self, title: &str) -> Progress {
+        shown(title, self)
     }
 }
 
 /// How to wait.
 pub struct Watch<'a> {
-    pub activity: &'a str,
+    pub awaited: Awaited,
     /// Heading of the progress bar.
     pub title: &'a str,
     /// What is waited for, in messages: "The run of run profile 7".
@@ -60,12 +72,12 @@ pub struct Watch<'a> {
     pub sentinel: Option<PathBuf>,
 }
 
-/// Waits until the activity has ended. `None`: the polls allowed were used up.
-pub async fn watch(
+/// Waits until it has ended; the last state, with the answer it came in. `None`: the polls allowed were used up.
+pub async fn watch<T: Watched>(
     context: &Context<'_>,
     connected: &Connected,
     watch: &Watch<'_>,
-) -> Result<Option<ActivityProgress>, Failure> {
+) -> Result<Option<(T, Response)>, Failure> {
     let outcome = poll(context, connected, watch).await;
     let done =
         Progress { activity: watch.title.to_owned(), status: "Ended".into(), completed: true, ..Progress::default() };
@@ -73,11 +85,11 @@ pub async fn watch(
     outcome
 }
 
-async fn poll(
+async fn poll<T: Watched>(
     context: &Context<'_>,
     connected: &Connected,
     watch: &Watch<'_>,
-) -> Result<Option<ActivityProgress>, Failure> {
+) -> Result<Option<(T, Response)>, Failure> {
     let started = Instant::now();
     let mut failures = Failures::default();
     let mut polls = 0;
@@ -86,13 +98,13 @@ async fn poll(
         pause(watch, wait, started).await?;
         wait = (wait * 2).clamp(Duration::from_millis(250).min(watch.interval), watch.interval);
         polls += 1;
-        match read(context, connected, watch.activity).await {
-            Ok(progress) => {
+        match read::<T>(context, connected, &watch.awaited).await {
+            Ok((state, answer)) => {
                 failures = Failures::default();
-                if progress.has_ended() {
-                    return Ok(Some(progress));
+                if state.has_ended() {
+                    return Ok(Some((state, answer)));
                 }
-                context.output.progress(&shown(watch.title, &progress)).await;
+                context.output.progress(&state.shown(watch.title)).await;
             }
             Err(failure) => failures.count(context, watch, failure).await?,
         }
@@ -102,11 +114,25 @@ async fn poll(
     }
 }
 
-async fn read(context: &Context<'_>, connected: &Connected, activity: &str) -> Result<ActivityProgress, Failure> {
-    let path = format!("/api/v1/activities/{}/progress", encode_segment(activity));
-    let request = Request::new(Method::Get, path).about(format!("activity {activity}"));
+async fn read<T: Watched>(
+    context: &Context<'_>,
+    connected: &Connected,
+    awaited: &Awaited,
+) -> Result<(T, Response), Failure> {
+    let request = Request::new(Method::Get, path(awaited)).about(awaited.to_string());
     let response = send(context, connected, &request).await?;
-    response.json().map_err(|e| Failure::Request { error: Box::new(e) })
+    let state = response.json().map_err(|e| Failure::Request { error: Box::new(e) })?;
+    Ok((state, response))
+}
+
+/// Where the state is read.
+fn path(awaited: &Awaited) -> String {
+    let id = encode_segment(awaited.id());
+    match awaited {
+        Awaited::Activity(_) => format!("/api/v1/activities/{id}/progress"),
+        Awaited::ScheduleExecution(_) => format!("/api/v1/schedule-executions/{id}"),
+        Awaited::Preview(_) => format!("/api/v1/previews/{id}"),
+    }
 }
 
 #[derive(Default)]
@@ -127,9 +153,9 @@ impl Failures {
         };
         let gone = report.status == Some(404);
         if gone || self.in_a_row >= MOST_FAILURES || self.refused_in_a_row >= MOST_REFUSALS {
-            return Err(Failure::WaitFailed { activity: watch.activity.to_owned(), cause: Box::new(failure) });
+            return Err(Failure::WaitFailed { awaited: watch.awaited.clone(), cause: Box::new(failure) });
         }
-        context.output.warning(&format!("Couldn't read the progress of activity {}: {failure}", watch.activity)).await;
+        context.output.warning(&format!("Couldn't read the progress of {}: {failure}", watch.awaited)).await;
         Ok(())
     }
 }
@@ -144,7 +170,7 @@ async fn pause(watch: &Watch<'_>, wait: Duration, started: Instant) -> Result<()
             return Err(Failure::WaitTimedOut {
                 what: watch.what.to_owned(),
                 seconds: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-                activity: watch.activity.to_owned(),
+                awaited: watch.awaited.clone(),
             });
         }
         check_sentinel(watch)?;
@@ -165,14 +191,14 @@ fn check_sentinel(watch: &Watch<'_>) -> Result<(), Failure> {
     match std::fs::read_to_string(path) {
         Ok(text) if !text.trim().is_empty() => {
             let text: String = text.trim().chars().take(500).collect();
-            Err(Failure::WaitAborted { activity: watch.activity.to_owned(), text })
+            Err(Failure::WaitAborted { awaited: watch.awaited.clone(), text })
         }
         _ => Ok(()),
     }
 }
 
 /// A progress record: "InProgress, 50 of 200 objects, step 3 of 7: Saving changes".
-pub fn shown(title: &str, progress: &ActivityProgress) -> Progress {
+fn shown(title: &str, progress: &ActivityProgress) -> Progress {
     let mut parts = vec![progress.status.clone()];
     parts.push(match (progress.objects_processed, progress.objects_to_process) {
         (done, all) if all > 0 => format!("{done} of {all} objects"),
