@@ -364,8 +364,9 @@ function Enable-HostWindow($State, $Bound) {
         if ($Bound.ContainsKey('PassThru') -and $Bound['PassThru']) { return }
     }
     $State.Calls = [System.Collections.Generic.Queue[hashtable]]::new()
-    # The window: calls in flight. Left: when the last item was done with; Took: how long an answer takes.
+    # Width: calls in flight at most. Fast: items in a row that came faster than an answer. Left: when the last item was done with; Took: how long an answer takes.
     $State.Width = 1
+    $State.Fast = 0
     $State.Left = [long] 0
     $State.Took = [long] 0
 }
@@ -414,8 +415,9 @@ function Start-HostCall($State, [string] $Set, $Bound) {
     }
     catch [System.IO.IOException], [System.ObjectDisposedException] { $link.Dead = $true }
     finally { [System.Threading.Monitor]::Exit($link.Write) }
-    # Kept: lines that were read before their turn came.
-    @{ Id = $id; Link = $link; Queue = $queue; Open = $true; Kept = $null; Sent = [long] 0; Input = $(if ($Bound.ContainsKey('InputObject')) { $Bound['InputObject'] }) }
+    # Kept: lines that were read before their turn came. Leave: the statement with which something
+    # downstream left the pipeline.
+    @{ Id = $id; Link = $link; Queue = $queue; Open = $true; Kept = $null; Leave = ''; Sent = [long] 0; Input = $(if ($Bound.ContainsKey('InputObject')) { $Bound['InputObject'] }) }
 }
 
 # Writes what a call answers, to its last message.
@@ -435,7 +437,7 @@ function Receive-HostCall($State, $Call) {
     $unacknowledged = 0
     $failure = $null
     $start = 8 + $id.Length
-    while ($Call.Open) {
+    while ($Call.Open -and -not $Call.Leave) {
         $line = if ($Call.Kept -and $Call.Kept.Count) { $Call.Kept.Dequeue() } else { Receive-HostLine $link $id $Call.Queue }
         if ($null -eq $line) {
             $Call.Open = $false
@@ -459,19 +461,33 @@ function Receive-HostCall($State, $Call) {
                 $guarded = $items.PSObject.Properties['guarded']
                 $secrets = $items.PSObject.Properties['secrets']
                 $bytes = $items.PSObject.Properties['bytes']
+                # A break downstream is meant for a loop of the script, but ends the nearest one on its way:
+                # the loop of one round is there to notice.
                 foreach ($value in $items.values) {
-                    if ($bytes) {
-                        # One array, not its bytes one by one.
-                        $Cmdlet.WriteObject([Convert]::FromBase64String($value), $false)
-                        continue
-                    }
-                    if ($guarded) { $value = Restore-HostText $value }
+                    # One array, not its bytes one by one.
+                    if ($bytes) { $value = , [Convert]::FromBase64String($value) }
+                    elseif ($guarded) { $value = Restore-HostText $value }
                     if ($secrets) { Protect-HostSecret $value $secrets.Value }
                     if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSTypeNames.Insert(0, $type) }
-                    $Cmdlet.WriteObject($value)
+                    $Call.Leave = 'break'
+                    for ($written = 0; $written -lt 1; $written++) {
+                        $Cmdlet.WriteObject($value, $null -ne $bytes)
+                        $Call.Leave = ''
+                    }
+                    if ($Call.Leave) {
+                        if ($written) { $Call.Leave = 'continue' }
+                        break
+                    }
                 }
             }
-            'input' { $Cmdlet.WriteObject($Call.Input) }
+            'input' {
+                $Call.Leave = 'break'
+                for ($written = 0; $written -lt 1; $written++) {
+                    $Cmdlet.WriteObject($Call.Input)
+                    $Call.Leave = ''
+                }
+                if ($Call.Leave -and $written) { $Call.Leave = 'continue' }
+            }
             'error' {
                 $record = New-HostErrorRecord $message.error
                 if ($message.error.terminating) { $failure = $record } else { $Cmdlet.WriteError($record) }
@@ -516,6 +532,9 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
     $call = Start-HostCall $State $Set $Bound
     try { Receive-HostCall $State $call }
     finally { Close-HostCall $call }
+    # On to the loop of the script that it is meant for.
+    if ($call.Leave -eq 'break') { break }
+    if ($call.Leave) { continue }
 }
 
 # One item of a pipeline. It may stay in flight while the next ones come; results are written in the
@@ -526,10 +545,11 @@ function Send-HostCmdlet($State, [string] $Set, $Bound) {
         return
     }
     $now = [System.Diagnostics.Stopwatch]::GetTimestamp()
-    # The window opens while items come faster than answers; somebody who waits for the next item sees
+    # The window opens when items keep coming faster than answers; somebody who waits for the next item sees
     # the last result first.
     if ($State.Left) {
-        $State.Width = if ($now - $State.Left -lt $State.Took) { [Math]::Min($State.Width * 2, $script:Link.Window) } else { 1 }
+        $State.Fast = if ($now - $State.Left -lt $State.Took) { $State.Fast + 1 } else { 0 }
+        $State.Width = if ($State.Fast -ge 3) { [Math]::Min($State.Width * 2, $script:Link.Window) } else { 1 }
     }
     # A new name may be one that the next item looks up.
     if ($State.Impact -and ($Bound.ContainsKey('Name') -or $Bound.ContainsKey('NewName'))) {
@@ -552,21 +572,26 @@ function Complete-HostCmdlet($State) {
 # Takes answers until fewer than $Width calls are in flight.
 function Receive-HostWindow($State, [int] $Width) {
     $whole = $false
+    $leave = ''
     try {
-        while ($State.Calls.Count -ge $Width) {
+        while ($State.Calls.Count -ge $Width -and -not $leave) {
             $call = $State.Calls.Peek()
             Receive-HostCall $State $call
+            $leave = $call.Leave
+            if ($leave) { continue }
             $null = $State.Calls.Dequeue()
             Close-HostCall $call
             # With more in flight the time is not the server's alone.
             if ($State.Width -eq 1) { $State.Took = [System.Diagnostics.Stopwatch]::GetTimestamp() - $call.Sent }
         }
-        $whole = $true
+        $whole = -not $leave
     }
     finally {
         if (-not $whole) { Stop-HostWindow $State }
         elseif ($State.Impact -and -not $State.Calls.Count) { $null = $script:Ahead.Remove($State) }
     }
+    if ($leave -eq 'break') { break }
+    if ($leave) { continue }
 }
 
 # Ctrl-C, or the end of a pipeline by an error: nothing new leaves. Changes that have left are waited

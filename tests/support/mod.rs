@@ -58,6 +58,14 @@ impl Sandbox {
         request(&self.address, "DELETE", "/sandbox/record", "");
     }
 
+    /// How many requests there were, and how many of them were answered with this status.
+    pub fn counts(&self, status: u16) -> (u64, u64) {
+        let answer = request(&self.address, "GET", "/sandbox/record", "");
+        let value: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let counts = &value["counts"];
+        (counts["total"].as_u64().unwrap(), counts["byStatus"][status.to_string()].as_u64().unwrap_or_default())
+    }
+
     pub fn expire_tokens(&self) {
         request(&self.address, "POST", "/sandbox/expire-tokens", "");
     }
