@@ -295,6 +295,29 @@ fn eight_runspaces_share_a_connection_and_mix_nothing() {
     assert_eq!(outcome["count"], 8, "{outcome:#}");
 }
 
+#[test]
+fn a_server_that_restarts_in_mid_pipeline_loses_nothing() {
+    let sandbox = Sandbox::start(&["--latency", "10"]);
+    let address = sandbox.address().to_owned();
+    let script = format!(
+        "{COLLECT}{CONNECT}'started' | Out-Host
+        Show-Outcome {{ 1..600 | ForEach-Object {{ [pscustomobject]@{{ ConnectedSystemId = 1; RunProfileId = 1 + $_ % 3 }} }} | Set-JIMRunProfile -PageSize 321
+            Get-JIMRunProfile -ConnectedSystemId 1 | ForEach-Object PageSize }}"
+    );
+    let url = sandbox.url.clone();
+    let restarting = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(2500));
+        drop(sandbox);
+        Sandbox::start_at(&address, &["--latency", "10"])
+    });
+    let outcome = Pwsh::new(&url).run(&script).json();
+    let again = restarting.join().unwrap();
+    no_errors(&outcome);
+    assert_eq!(outcome["values"], serde_json::json!([321, 321, 321]));
+    let changes = again.record().iter().filter(|line| line.starts_with("PUT")).count();
+    assert!((1..600).contains(&changes), "{changes} after the restart");
+}
+
 /// Small and good enough: which faults come is written by the seed, the same in every run.
 struct Dice(u64);
 

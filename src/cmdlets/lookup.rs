@@ -1,7 +1,7 @@
 //! Names that become ids: exact, without regard to case; none or several are errors.
 
 use super::Context;
-use super::declared;
+use super::pages::Pages;
 use crate::api::{Method, Request};
 use crate::binding::Variables;
 use crate::catalog;
@@ -54,8 +54,8 @@ pub async fn all(
     let action = format!("look up {} '{name}'", lookup.noun);
     let request = Request::new(Method::Get, variables.path(&lookup.path));
     let mut found = Vec::new();
-    let mut pages = declared::Pages::new(request, lookup.paging, lookup.paging == Paging::All);
-    while let Some(response) = pages.next(context, &connected).await.map_err(|f| acted(f, &action, name))? {
+    let mut pages = Pages::new(context, &connected, request, lookup.paging, lookup.paging == Paging::All);
+    while let Some(response) = pages.next().await.map_err(|f| acted(f, &action, name))? {
         let page = response.page().map_err(|e| Failure::api(&action, Some(name.to_owned()), e))?;
         pages.saw(&page);
         for item in page.items {

@@ -7,6 +7,7 @@ mod jim;
 mod lookup;
 mod names;
 mod output;
+mod pages;
 mod pipeline;
 mod session;
 mod wildcard;

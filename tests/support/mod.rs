@@ -30,8 +30,12 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", arguments)
+    }
+
+    pub fn start_at(address: &str, arguments: &[&str]) -> Self {
         let mut process = Command::new(program())
-            .args(["sandbox", "--listen", "127.0.0.1:0"])
+            .args(["sandbox", "--listen", address])
             .args(arguments)
             .stdout(Stdio::piped())
             .stdin(Stdio::null())
@@ -42,6 +46,11 @@ impl Sandbox {
         let url = line.split_whitespace().find(|w| w.starts_with("http://")).expect("an address").to_owned();
         let address = url.trim_start_matches("http://").to_owned();
         Self { process, url, address }
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Sets what goes wrong from now on.
