@@ -4,7 +4,7 @@
 //!
 //! `JIMHOST_CMDLETS` names the description of the official module (JSON). Without it there is nothing to
 //! compare with, and the test says so.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod support;
 
