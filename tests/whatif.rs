@@ -95,10 +95,50 @@ fn no_cmdlet_sends_a_change_under_whatif_also_with_force() {
         .filter(|said| !said.contains("What if: "))
         .filter_map(|said| said.lines().next())
         .collect();
-    // These read an entity first and stop at the stub's, which has not the shape of a real one.
-    let stopped = ["Set-JIMApiKey", "Set-JIMMetaverseAttribute", "Set-JIMMetaverseObjectPassword"];
+    let stopped = STOPPED.map(|(name, _)| name);
     let silent: Vec<&str> = silent.into_iter().filter(|name| !stopped.contains(name)).collect();
     assert!(silent.is_empty(), "these asked nothing: {silent:?}");
+}
+
+/// These read an entity first and stop at the stub's, which has not the shape of a real one; so they
+/// are tried on the sandbox's.
+const STOPPED: [(&str, &str); 7] = [
+    (
+        "Add-JIMExampleDataTemplateAttribute",
+        "Get-JIMExampleDataTemplate | Select-Object -First 1 | ForEach-Object { Add-JIMExampleDataTemplateAttribute -TemplateId $_.Id -ObjectType User -MetaverseAttribute 'Employee ID' -MinNumber 1 -MaxNumber 500 -SequentialNumbers $true -WhatIf }",
+    ),
+    (
+        "New-JIMExampleDataTemplate",
+        "New-JIMExampleDataTemplate -Name Demo -ObjectType @{ MetaverseObjectType = 'User'; ObjectsToCreate = 50; Attributes = @(@{ MetaverseAttribute = 'Employee ID'; SequentialNumbers = $true; MinNumber = 1; MaxNumber = 50 }) } -WhatIf",
+    ),
+    (
+        "Set-JIMExampleDataTemplate",
+        "Get-JIMExampleDataTemplate | Select-Object -First 1 | Set-JIMExampleDataTemplate -NewName Demo -WhatIf",
+    ),
+    (
+        "Remove-JIMScheduleStep",
+        "Remove-JIMScheduleStep -ScheduleId 162167b8-2251-4de9-9d96-72d96968edd3 -StepIndex 1 -Force -WhatIf",
+    ),
+    ("Set-JIMApiKey", "Get-JIMApiKey | Select-Object -First 1 | Set-JIMApiKey -Description x -WhatIf"),
+    (
+        "Set-JIMMetaverseAttribute",
+        "Get-JIMMetaverseAttribute -Name Department | Set-JIMMetaverseAttribute -StandardMappings @{ Standard = 'Scim'; CounterpartName = 'department' } -WhatIf",
+    ),
+    (
+        "Set-JIMMetaverseObjectPassword",
+        "Get-JIMMetaverseObject -ObjectTypeName User | Select-Object -First 1 | ForEach-Object { Set-JIMMetaverseObjectPassword -Id $_.Id -ConnectedSystemId 1 -Password (ConvertTo-SecureString -String Secret-1 -AsPlainText -Force) -Force -WhatIf }",
+    ),
+];
+
+#[test]
+fn those_that_need_a_real_entity_ask_as_well() {
+    let sandbox = Sandbox::start(&[]);
+    for (name, script) in STOPPED {
+        let run = Pwsh::new(&sandbox.url)
+            .run(&format!("$null = Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist 6>$null\n{script}"));
+        assert!(run.stdout.contains("What if: "), "{name}: {}", run.text());
+    }
+    assert!(!sandbox.record().iter().any(|r| !r.starts_with("GET")), "{:#?}", sandbox.record());
 }
 
 #[test]

@@ -5,8 +5,9 @@ use super::jim::rewrite::Read;
 use super::lookup::{self, acted};
 use super::names::{sentence, shown};
 use super::output::{check, emit, emit_answer, reason, warn};
+use super::pages::Pages;
 use super::session::Connected;
-use crate::api::{Event, Method, Page, Request, Response};
+use crate::api::{Event, Method, Request, Response};
 use crate::binding::{Built, Variables, built};
 use crate::catalog::row::{self, Cmdlet, Current, Emit, Form, Kind, NoChange, Paging};
 use crate::failure::Failure;
@@ -16,15 +17,6 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::rc::Rc;
 use std::time::Instant;
-
-/// Page size where the user has no say; the server clamps to this anyway.
-const PAGE_SIZE: u64 = 100;
-/// Pages that `-All` reads without `-Force`.
-const MOST_PAGES: u64 = 1000;
-/// Rows the server lets anybody skip; beyond that it answers 400.
-const DEEPEST_ROW: u64 = 1_000_000;
-/// From here a list is worth a word of warning.
-const LARGE: u64 = 10_000;
 
 pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     let mut variables = prepared(context).await?;
@@ -108,7 +100,13 @@ async fn change(
         read.still_holds(context, connected, variables).await?;
     }
     let request = request_of(template, built);
-    let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
+    let lane = context.session.lane(&request.path).await;
+    let answer = send(context, connected, &request).await;
+    drop(lane);
+    if let Some(mark) = context.pipeline.as_deref().filter(|_| renames(context)) {
+        context.session.pipelines.forget_names(mark);
+    }
+    let answer = answer.map_err(|f| worded(context, f, variables))?;
     warn(context, &answer).await;
     if !passes && cmdlet.emit != Emit::Always {
         return Ok(());
@@ -134,6 +132,10 @@ async fn change(
         }
     }
     Ok(())
+}
+
+fn renames(context: &Context<'_>) -> bool {
+    ["Name", "NewName"].iter().any(|name| context.arguments.is_bound(name))
 }
 
 /// Whether the user wants the change.
@@ -348,7 +350,11 @@ fn input_name(context: &Context<'_>, property: &str) -> Option<String> {
 pub async fn send(context: &Context<'_>, connected: &Connected, request: &Request) -> Result<Response, Failure> {
     let output = context.output;
     output.verbose(&format!("{} {}{}", request.method, connected.url, request.path)).await;
-    let observe = |event: Event| output.verbose_now(&event.to_string());
+    let observe = |event: Event| match event {
+        Event::Sending if request.method == Method::Get => {}
+        Event::Sending => context.leaving(),
+        event => output.verbose_now(&event.to_string()),
+    };
     let started = Instant::now();
     let outcome = connected.send(request, &observe).await;
     if output.preferences.debug {
@@ -416,106 +422,18 @@ pub async fn emit_all(
         Paging::All => true,
     };
     request.query.retain(|(name, _)| name != "page" && name != "pageSize");
-    let mut pages = Pages::new(request, template.paging, all);
-    if let Some(size) = context.arguments.integer("PageSize") {
-        pages.size = u64::try_from(size).unwrap_or(PAGE_SIZE);
-    }
-    if let Some(page) = context.arguments.integer("Page").filter(|_| !all) {
-        pages.number = u64::try_from(page).unwrap_or(1);
-    }
-    pages.capped = template.paging == Paging::Optional && !context.arguments.flag("Force");
-    let mut ahead: Option<Response> = None;
-    loop {
-        let response = match ahead.take() {
-            Some(response) => response,
-            None => match pages.next(context, connected).await.map_err(|f| worded(context, f, variables))? {
-                Some(response) => response,
-                None => return Ok(()),
-            },
-        };
+    let mut pages = Pages::new(context, connected, request, template.paging, all)
+        .with_size(context.arguments.integer("PageSize"))
+        .from_page(context.arguments.integer("Page").filter(|_| !all))
+        .capped(template.paging == Paging::Optional && !context.arguments.flag("Force"));
+    while let Some(response) = pages.next().await.map_err(|f| worded(context, f, variables))? {
         let page = response.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
         check(context, template, &response, &page.items, variables)?;
         pages.saw(&page);
         if let Some(warning) = pages.warning(&page) {
             context.output.warning(&warning).await;
         }
-        // The next page travels while this one is written.
-        let (next, ()) = tokio::join!(pages.next(context, connected), emit(context, template, page.items, variables));
-        match next.map_err(|f| worded(context, f, variables))? {
-            Some(next) => ahead = Some(next),
-            None => return Ok(()),
-        }
+        pages.while_writing(emit(context, template, page.items, variables)).await;
     }
-}
-
-/// A walk over the pages of a list.
-pub struct Pages {
-    request: Request,
-    /// The list knows pages; a bare array doesn't.
-    paged: bool,
-    all: bool,
-    /// Stops after `MOST_PAGES`, as `-All` without `-Force` does.
-    pub capped: bool,
-    pub number: u64,
-    pub size: u64,
-    read: u64,
-    more: bool,
-}
-
-impl Pages {
-    pub fn new(request: Request, paging: Paging, all: bool) -> Self {
-        let paged = !matches!(paging, Paging::None | Paging::List);
-        Self { request, paged, all, capped: false, number: 1, size: PAGE_SIZE, read: 0, more: true }
-    }
-
-    /// The next page, or `None` after the last.
-    pub async fn next(&mut self, context: &Context<'_>, connected: &Connected) -> Result<Option<Response>, Failure> {
-        if !self.more {
-            return Ok(None);
-        }
-        let mut request = self.request.clone();
-        if self.paged {
-            request = request.with_query("page", self.number.to_string()).with_query("pageSize", self.size.to_string());
-        }
-        self.more = false;
-        let response = send(context, connected, &request).await?;
-        self.read += 1;
-        Ok(Some(response))
-    }
-
-    /// Notes what the page says about further ones.
-    pub fn saw(&mut self, page: &Page<'_>) {
-        self.more = self.all && page.has_more() && !self.at_cap() && !self.at_depth(page);
-        self.number += 1;
-    }
-
-    fn at_cap(&self) -> bool {
-        self.capped && self.read >= MOST_PAGES
-    }
-
-    fn at_depth(&self, page: &Page<'_>) -> bool {
-        self.number * page.page_size.unwrap_or(self.size) >= DEEPEST_ROW
-    }
-
-    /// What people should know about this page: a list that is long, or that ends early.
-    fn warning(&self, page: &Page<'_>) -> Option<String> {
-        if !self.all {
-            return None;
-        }
-        let total = page.total_count.unwrap_or(0);
-        if self.read == 1 && total >= LARGE {
-            return Some(format!("This is a large result set: {total} objects. Consider a filter."));
-        }
-        if self.more || !page.has_more() {
-            return None;
-        }
-        if self.at_cap() {
-            return Some(format!(
-                "The list was stopped after {MOST_PAGES} pages of {total} objects in all. Use -Force to read them all."
-            ));
-        }
-        Some(format!(
-            "The list ends at the server's retrieval depth of {DEEPEST_ROW} rows ({total} objects in all). Use a filter to see the rest."
-        ))
-    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Names that become ids: exact, without regard to case; none or several are errors.
 
 use super::Context;
-use super::declared;
+use super::pages::Pages;
 use crate::api::{Method, Request};
 use crate::binding::Variables;
 use crate::catalog;
@@ -25,7 +25,22 @@ pub async fn resolve(context: &Context<'_>, variables: &mut Variables<'_>) -> Re
 }
 
 async fn find(context: &Context<'_>, variables: &Variables<'_>, lookup: &Lookup, name: &str) -> Result<Value, Failure> {
-    pick(lookup, &all(context, variables, lookup, name).await?, name)
+    let Some(pipeline) = context.pipeline.as_deref() else {
+        return pick(lookup, &all(context, variables, lookup, name).await?, name);
+    };
+    let path = variables.path(&lookup.path);
+    let names = context.session.pipelines.names(pipeline, &path);
+    let known = names.initialized();
+    // One flight for all calls that wait.
+    let list = names.get_or_try_init(|| all(context, variables, lookup, name)).await?;
+    match pick(lookup, list, name) {
+        // It may be newer than what was read for an earlier item.
+        Err(Failure::NameNotFound { .. }) if known => {
+            context.session.pipelines.forget_list(pipeline, &path);
+            pick(lookup, &all(context, variables, lookup, name).await?, name)
+        }
+        found => found,
+    }
 }
 
 /// All names of a list with their ids; `name` is for messages.
@@ -39,8 +54,8 @@ pub async fn all(
     let action = format!("look up {} '{name}'", lookup.noun);
     let request = Request::new(Method::Get, variables.path(&lookup.path));
     let mut found = Vec::new();
-    let mut pages = declared::Pages::new(request, lookup.paging, lookup.paging == Paging::All);
-    while let Some(response) = pages.next(context, &connected).await.map_err(|f| acted(f, &action, name))? {
+    let mut pages = Pages::new(context, &connected, request, lookup.paging, lookup.paging == Paging::All);
+    while let Some(response) = pages.next().await.map_err(|f| acted(f, &action, name))? {
         let page = response.page().map_err(|e| Failure::api(&action, Some(name.to_owned()), e))?;
         pages.saw(&page);
         for item in page.items {

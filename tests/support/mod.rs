@@ -30,8 +30,12 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", arguments)
+    }
+
+    pub fn start_at(address: &str, arguments: &[&str]) -> Self {
         let mut process = Command::new(program())
-            .args(["sandbox", "--listen", "127.0.0.1:0"])
+            .args(["sandbox", "--listen", address])
             .args(arguments)
             .stdout(Stdio::piped())
             .stdin(Stdio::null())
@@ -42,6 +46,11 @@ impl Sandbox {
         let url = line.split_whitespace().find(|w| w.starts_with("http://")).expect("an address").to_owned();
         let address = url.trim_start_matches("http://").to_owned();
         Self { process, url, address }
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Sets what goes wrong from now on.
@@ -56,6 +65,14 @@ impl Sandbox {
 
     pub fn clear_record(&self) {
         request(&self.address, "DELETE", "/sandbox/record", "");
+    }
+
+    /// How many requests there were, and how many of them were answered with this status.
+    pub fn counts(&self, status: u16) -> (u64, u64) {
+        let answer = request(&self.address, "GET", "/sandbox/record", "");
+        let value: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let counts = &value["counts"];
+        (counts["total"].as_u64().unwrap(), counts["byStatus"][status.to_string()].as_u64().unwrap_or_default())
     }
 
     pub fn expire_tokens(&self) {

@@ -2,6 +2,7 @@
 
 use super::super::Context;
 use super::super::declared::{self, send, worded};
+use super::super::pages::Pages;
 use super::super::session::Connected;
 use super::super::wildcard::is_like;
 use super::rewrite::{self, Entity, Rewrite};
@@ -48,9 +49,10 @@ pub async fn get(context: &Context<'_>) -> Result<(), Failure> {
     let connected = context.session.connection()?;
     let variables = Variables::new(&context.arguments);
     let failed = |f| worded(context, f, &variables);
-    let mut pages = declared::Pages::new(declared::request_for(context, &variables)?, Paging::All, true);
+    let request = declared::request_for(context, &variables)?;
+    let mut pages = Pages::new(context, &connected, request, Paging::All, true);
     let like = context.arguments.text("Name");
-    while let Some(answer) = pages.next(context, &connected).await.map_err(failed)? {
+    while let Some(answer) = pages.next().await.map_err(failed)? {
         let page = answer.page().map_err(|e| failed(Failure::Request { error: Box::new(e) }))?;
         pages.saw(&page);
         for listed in page.items {
