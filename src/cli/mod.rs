@@ -10,6 +10,7 @@ mod sandbox;
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::process::ExitCode;
+use tokio::task::LocalSet;
 
 /// Cmdlet host for JIM and Netwrix Directory Manager.
 #[derive(Parser)]
@@ -38,7 +39,8 @@ enum Command {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve => block_on(crate::host::serve()),
-        Command::Invoke(options) => return block_on(invoke::run(options)),
+        // A request may outlive its call.
+        Command::Invoke(options) => return block_on(LocalSet::new().run_until(invoke::run(options))),
         Command::Sandbox(options) => block_on(sandbox::run(options)),
         Command::Doctor(options) => block_on(doctor::run(options)),
         Command::Demo(options) => return block_on(demo::run(options)),

@@ -1,6 +1,7 @@
 //! Runs a cmdlet from its row alone: names to ids, ShouldProcess, the request, paging, output.
 
 use super::Context;
+use super::jim::rewrite::Read;
 use super::lookup::{self, acted};
 use super::names::{sentence, shown};
 use super::output::{check, emit, emit_answer, reason, warn};
@@ -37,13 +38,9 @@ pub fn request_for(context: &Context<'_>, variables: &Variables<'_>) -> Result<R
     template.map(|t| request_of(t, built(t, variables))).ok_or(Failure::NothingToChange)
 }
 
-/// The request of the row, and what follows from it. `before` is the entity as it is, when a handler
+/// The request of the row, and what follows from it. `read` is the entity as it is, when a handler
 /// has read it already.
-pub async fn run_with(
-    context: &Context<'_>,
-    variables: &mut Variables<'_>,
-    before: Option<Box<RawValue>>,
-) -> Result<(), Failure> {
+pub async fn run_with(context: &Context<'_>, variables: &mut Variables<'_>, read: Option<Read>) -> Result<(), Failure> {
     let cmdlet = &context.row.cmdlet;
     let connected = super::jim::connection_for(context)?;
     let Some(template) = cmdlet.request.iter().find(|r| context.arguments.holds(&r.when)) else {
@@ -57,7 +54,7 @@ pub async fn run_with(
             other => other,
         };
     }
-    change(context, &connected, template, built, variables, before).await
+    change(context, &connected, template, built, variables, read).await
 }
 
 fn is_missing(failure: &Failure) -> bool {
@@ -70,7 +67,7 @@ async fn change(
     template: &row::Request,
     mut built: Built,
     variables: &mut Variables<'_>,
-    before: Option<Box<RawValue>>,
+    read: Option<Read>,
 ) -> Result<(), Failure> {
     let cmdlet = &context.row.cmdlet;
     if let Some(no_change) = cmdlet.no_change
@@ -84,10 +81,10 @@ async fn change(
     }
     let passes = context.arguments.flag("PassThru");
     let before = match &cmdlet.current {
-        Some(current) if before.is_none() && needs_current(context, current, passes) => {
+        Some(current) if read.is_none() && needs_current(context, current, passes) => {
             read_current(context, connected, current, variables).await?
         }
-        _ => before,
+        _ => read.as_ref().map(|read| read.raw.clone()),
     };
     if let Some(current) = &cmdlet.current
         && let Some(before) = before.as_deref()
@@ -98,6 +95,9 @@ async fn change(
     let secrets = secret_fields(cmdlet, template);
     if !asked(context, variables, before.as_deref(), built.body.as_ref(), &secrets).await {
         return Ok(());
+    }
+    if let Some(read) = &read {
+        read.still_holds(context, connected, variables).await?;
     }
     let request = request_of(template, built);
     let lane = context.session.lane(&request.path).await;

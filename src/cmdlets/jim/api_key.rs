@@ -2,14 +2,22 @@
 //! the whole key: what isn't named is sent as it is.
 
 use super::super::Context;
-use super::super::declared::{self, asked, send, worded};
+use super::super::declared::{self, asked, worded};
 use super::super::output;
+use super::super::session::Connected;
+use super::rewrite::Read;
+use crate::api::{Method, Request, Response, encode_segment};
 use crate::binding::{BindError, Variables, built};
+use crate::catalog::row;
 use crate::failure::Failure;
 use crate::shape;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::rc::Rc;
+use tokio::sync::oneshot;
+
+const PATH: &str = "/api/v1/apikeys/{Id}";
 
 pub async fn create(context: &Context<'_>) -> Result<(), Failure> {
     let variables = declared::prepared(context).await?;
@@ -20,12 +28,52 @@ pub async fn create(context: &Context<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let request = declared::request_of(template, built);
-    let answer = send(context, &connected, &request).await.map_err(|f| worded(context, f, &variables))?;
+    context.output.verbose(&format!("{} {}{}", request.method, connected.url, request.path)).await;
+    let (answer, seen) = created(connected, request).await.map_err(|f| worded(context, f, &variables))?;
+    show(context, template, &answer, &variables).await?;
+    // Nobody is there to hear it when it is too late for taking the key back.
+    let _ = seen.send(());
+    Ok(())
+}
+
+/// Sends the request so that the end of this call doesn't end it: a key that was made while its call was
+/// stopped is one whose secret nobody has seen, so it is deleted again unless it is reported as seen.
+async fn created(connected: Rc<Connected>, request: Request) -> Result<(Response, oneshot::Sender<()>), Failure> {
+    let (tell, told) = oneshot::channel();
+    let (saw, seen) = oneshot::channel();
+    tokio::task::spawn_local(async move {
+        let sent = connected.send(&request, &|_| {}).await;
+        let key = sent.as_ref().ok().and_then(|answer| answer.json::<NewKey>().ok());
+        // Whoever doesn't hear it doesn't say that it was seen, either.
+        let _ = tell.send(sent);
+        if let (Some(key), Err(_)) = (key, seen.await) {
+            let path = format!("/api/v1/apikeys/{}", encode_segment(&key.id));
+            let _ = connected.send(&Request::new(Method::Delete, path), &|_| {}).await;
+        }
+    });
+    match told.await {
+        Ok(sent) => Ok((sent?, saw)),
+        // The task goes with the whole program only, and so does this call.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[derive(Deserialize)]
+struct NewKey {
+    id: String,
+}
+
+async fn show(
+    context: &Context<'_>,
+    template: &row::Request,
+    answer: &Response,
+    variables: &Variables<'_>,
+) -> Result<(), Failure> {
     if context.arguments.flag("PassThru") {
-        return output::emit_answer(context, template, &answer, &variables).await;
+        return output::emit_answer(context, template, answer, variables).await;
     }
     // The server never shows the key again: without -PassThru it goes where people look.
-    let raw: &RawValue = answer.json().map_err(|e| unreadable(context, e, &variables))?;
+    let raw: &RawValue = answer.json().map_err(|e| unreadable(context, e, variables))?;
     if let Some(key) = shape::text_property(raw, "key") {
         let name = variables.text("Name");
         let id = shape::text_property(raw, "id").unwrap_or_default();
@@ -74,23 +122,34 @@ pub async fn change(context: &Context<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let connected = context.session.connection()?;
-    let Some(answer) = declared::read_first(context, &connected, "/api/v1/apikeys/{Id}", &variables).await? else {
+    let Some(answer) = declared::read_first(context, &connected, PATH, &variables).await? else {
         return declared::only_shown(context, &variables).await;
     };
-    let before: &RawValue = answer.json().map_err(|e| unreadable(context, e, &variables))?;
+    let raw: &RawValue = answer.json().map_err(|e| unreadable(context, e, &variables))?;
     let key: Key = answer.json().map_err(|e| unreadable(context, e, &variables))?;
     let enabled = (key.is_enabled || arguments.flag("Enable")) && !arguments.flag("Disable");
     variables.set("IsEnabled", Value::Bool(enabled));
+    let mut carried = Vec::new();
+    if !arguments.flag("Enable") && !arguments.flag("Disable") {
+        carried.push("isEnabled");
+    }
     if !arguments.is_truthy("Name") {
         variables.set("Name", key.name);
+        carried.push("name");
     }
     let roles = Value::Array(key.roles.into_iter().map(|r| r.id).collect());
-    for (name, value) in [("Description", key.description), ("ExpiresAt", key.expires_at), ("RoleIds", roles)] {
+    for (name, field, value) in [
+        ("Description", "description", key.description),
+        ("ExpiresAt", "expiresAt", key.expires_at),
+        ("RoleIds", "roles", roles),
+    ] {
         if !arguments.is_bound(name) {
             variables.set(name, value);
+            carried.push(field);
         }
     }
-    declared::run_with(context, &mut variables, Some(before.to_owned())).await
+    let read = Read { raw: raw.to_owned(), path: PATH, carried };
+    declared::run_with(context, &mut variables, Some(read)).await
 }
 
 fn unreadable(context: &Context<'_>, error: crate::api::ApiError, variables: &Variables<'_>) -> Failure {

@@ -2,6 +2,7 @@
 
 use super::super::Context;
 use super::super::declared::{self, worded};
+use super::rewrite::Read;
 use crate::binding::BindError;
 use crate::failure::Failure;
 use serde::Deserialize;
@@ -53,7 +54,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
         return declared::only_shown(context, &variables).await;
     };
     let unreadable = |e| worded(context, Failure::Request { error: Box::new(e) }, &variables);
-    let before: &RawValue = answer.json().map_err(unreadable)?;
+    let raw: &RawValue = answer.json().map_err(unreadable)?;
     let settings: Settings = answer.json().map_err(unreadable)?;
     let mut policy = settings.custom_policy.unwrap_or_default();
     for (parameter, field) in POLICY {
@@ -62,5 +63,6 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
         }
     }
     variables.set("CustomPolicy", Value::Object(policy));
-    declared::run_with(context, &mut variables, Some(before.to_owned())).await
+    let read = Read { raw: raw.to_owned(), path: PATH, carried: vec!["customPolicy"] };
+    declared::run_with(context, &mut variables, Some(read)).await
 }

@@ -5,6 +5,7 @@ use super::super::Context;
 use super::super::declared::{self, asked, send, worded};
 use super::super::output;
 use super::super::session::Connected;
+use super::rewrite::Read;
 use crate::api::{Method, Request};
 use crate::binding::{BindError, Built, Variables, built};
 use crate::catalog::row;
@@ -45,8 +46,12 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     }
     let all: Map<String, Value> =
         steps.iter().flat_map(|(_, built)| built.body.iter().flatten()).map(|(k, v)| (k.clone(), v.clone())).collect();
-    if !asked(context, &variables, before.as_deref(), Some(&all), &[]).await || context.output.preferences.what_if {
+    let raw = before.as_ref().map(|read| &*read.raw);
+    if !asked(context, &variables, raw, Some(&all), &[]).await || context.output.preferences.what_if {
         return Ok(());
+    }
+    if let Some(read) = &before {
+        read.still_holds(context, &connected, &variables).await?;
     }
     let mut done = 0;
     let mut answer = None;
@@ -70,7 +75,7 @@ async fn before(
     context: &Context<'_>,
     connected: &Connected,
     variables: &mut Variables<'_>,
-) -> Result<Option<Box<RawValue>>, Failure> {
+) -> Result<Option<Read>, Failure> {
     let arguments = &context.arguments;
     let changes_schema = arguments.is_bound("Type") || arguments.is_bound("AttributePlurality");
     if !changes_schema && !context.output.preferences.ask {
@@ -83,16 +88,20 @@ async fn before(
     };
     let Some(answer) = answer else { return Ok(None) };
     let unreadable = |e| worded(context, Failure::Request { error: Box::new(e) }, variables);
-    let before: &RawValue = answer.json().map_err(unreadable)?;
+    let raw: &RawValue = answer.json().map_err(unreadable)?;
+    let mut carried = Vec::new();
     if changes_schema {
         let schema: Schema = answer.json().map_err(unreadable)?;
-        for (name, now) in [("Type", schema.r#type), ("AttributePlurality", schema.attribute_plurality)] {
+        for (name, field, now) in
+            [("Type", "type", schema.r#type), ("AttributePlurality", "attributePlurality", schema.attribute_plurality)]
+        {
             if !arguments.is_bound(name) {
                 variables.set(name, now);
+                carried.push(field);
             }
         }
     }
-    Ok(Some(before.to_owned()))
+    Ok(Some(Read { raw: raw.to_owned(), path: PATH, carried }))
 }
 
 fn half_done(context: &Context<'_>, failure: Failure, done: usize, variables: &Variables<'_>) -> Failure {

@@ -15,7 +15,7 @@ mod metaverse_attribute;
 mod password;
 mod poll;
 mod preview;
-mod rewrite;
+pub mod rewrite;
 mod schedule;
 mod schedule_step;
 mod start_run_profile;

@@ -86,15 +86,54 @@ pub async fn replace(
             return Ok(None);
         }
     }
-    let failed = |f| worded(context, f, variables);
-    let again = send(context, connected, &Request::new(Method::Get, entity.path.clone())).await.map_err(failed)?;
-    let again: Map<String, Value> = again.json().map_err(|e| failed(Failure::Request { error: Box::new(e) }))?;
-    let changed = changed(&entity.fields, &again, rewrite.carried);
-    if !changed.is_empty() {
-        return Err(Failure::ChangedMeanwhile { action: context.action(variables), fields: changed.join(", ") });
-    }
+    unchanged(context, connected, variables, &entity.path, &entity.fields, rewrite.carried).await?;
     let request = Request::new(Method::Put, entity.path.clone()).with_body(Value::Object(rewrite.body).to_string());
-    send(context, connected, &request).await.map_err(failed).map(Some)
+    send(context, connected, &request).await.map_err(|f| worded(context, f, variables)).map(Some)
+}
+
+/// An error when a field that is about to be sent again isn't any longer what was read before.
+async fn unchanged(
+    context: &Context<'_>,
+    connected: &Connected,
+    variables: &Variables<'_>,
+    path: &str,
+    before: &Map<String, Value>,
+    carried: &[&str],
+) -> Result<(), Failure> {
+    if carried.is_empty() {
+        return Ok(());
+    }
+    let failed = |f| worded(context, f, variables);
+    let again = send(context, connected, &Request::new(Method::Get, path.to_owned())).await.map_err(failed)?;
+    let again: Map<String, Value> = again.json().map_err(|e| failed(Failure::Request { error: Box::new(e) }))?;
+    let changed = changed(before, &again, carried);
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::ChangedMeanwhile { action: context.action(variables), fields: changed.join(", ") })
+}
+
+/// An entity that a handler has read, for requests that the row states.
+pub struct Read {
+    pub raw: Box<RawValue>,
+    /// As the row writes it, with variables.
+    pub path: &'static str,
+    /// The fields that are sent again as they were read.
+    pub carried: Vec<&'static str>,
+}
+
+impl Read {
+    /// As `replace`: right before the change is sent.
+    pub async fn still_holds(
+        &self,
+        context: &Context<'_>,
+        connected: &Connected,
+        variables: &Variables<'_>,
+    ) -> Result<(), Failure> {
+        // What was understood as an entity is an object.
+        let fields = serde_json::from_str(self.raw.get()).unwrap_or_default();
+        unchanged(context, connected, variables, &variables.path(self.path), &fields, &self.carried).await
+    }
 }
 
 fn changed<'a>(before: &Map<String, Value>, now: &Map<String, Value>, carried: &[&'a str]) -> Vec<&'a str> {

@@ -1,0 +1,99 @@
+//! Every example in the help of every cmdlet runs as it stands, each against a sandbox of its own.
+//! What can't run is in the list below with its reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use support::{Pwsh, program};
+
+/// Examples that can't run here, and why.
+const NOT_RUN: [(&str, &str); 1] = [("Watch-JIMLog -Service worker -Level Error, Warning", "goes on until Ctrl-C")];
+
+/// As many PowerShell processes as a small machine has cores.
+const WORKERS: usize = 2;
+
+/// Runs the examples of every `WORKERS`th cmdlet, and writes what went wrong.
+const RUN: &str = r#"
+$global:ConfirmPreference = 'None'
+# What a person would answer, and what a server without a desktop lacks.
+function Read-Host { param($Prompt, [switch] $AsSecureString) ConvertTo-SecureString 'Correct-Horse-7' -AsPlainText -Force }
+function Set-Clipboard { process { } }
+$env:JIM_API_KEY = $ApiKey
+$folder = New-Item -ItemType Directory -Path (Join-Path $HOME 'work')
+# What Get-Help reads too, which would take longer than the examples.
+$help = [xml] (Get-Content -Raw -Path (Join-Path (Split-Path $env:TEST_MODULE) 'en-US/JimHost-help.xml'))
+$index = -1
+$told = foreach ($command in $help.helpItems.command) {
+    if ((++$index) % [int] $env:TEST_WORKERS -ne [int] $env:TEST_WORKER) { continue }
+    $name = $command.details.name
+    foreach ($code in $command.examples.example.code) {
+        if ($code -in ($env:TEST_NOT_RUN -split "`n")) { @{ cmdlet = $name; code = "$code"; skipped = $true; errors = @() }; continue }
+        $start = [System.Diagnostics.ProcessStartInfo]::new($env:TEST_PROGRAM)
+        $start.RedirectStandardOutput = $true
+        foreach ($word in 'sandbox', '--listen', '127.0.0.1:0', '--run-speed', '50') { $start.ArgumentList.Add($word) }
+        $sandbox = [System.Diagnostics.Process]::Start($start)
+        try {
+            $env:JIM_URL = ($sandbox.StandardOutput.ReadLine() -split ' ' -match '^http://')[0]
+            Set-Location -Path $folder.FullName
+            Set-Content -Path ./scope.txt -Value $env:TEST_SCOPE
+            Set-Content -Path ./partner-ca.cer -Value $env:TEST_CERTIFICATE
+            $null = Connect-JIM -Url $env:JIM_URL -ApiKey $env:JIM_API_KEY -NoPersist
+            # The people of the examples come from a source.
+            if ($code -match 'MetaverseObject\b|ConnectedSystemObject\b|PendingExport|ActivityStats') {
+                foreach ($system in 1, 3) { foreach ($run in 'Full Import', 'Full Synchronisation') {
+                    Start-JIMRunProfile -ConnectedSystemId $system -RunProfileName $run *> $null
+                } }
+                while (Get-JIMWorkerTask) { Start-Sleep -Milliseconds 20 }
+            }
+            $Error.Clear()
+            $clock = [System.Diagnostics.Stopwatch]::StartNew()
+            try { & ([scriptblock]::Create($code)) *> $null } catch { }
+            @{
+                cmdlet = $name; code = "$code"; skipped = $false; seconds = $clock.Elapsed.TotalSeconds
+                errors = @($Error | Where-Object { $_ -is [System.Management.Automation.ErrorRecord] } | ForEach-Object { "$_" })
+            }
+        } finally { $sandbox.Kill() }
+    }
+}
+ConvertTo-Json -InputObject @($told) -Depth 4 -Compress
+"#;
+
+#[test]
+fn every_example_runs_against_the_sandbox_without_an_error() {
+    let certificate = rcgen::generate_simple_self_signed(vec!["partner.example".to_owned()]).unwrap().cert.pem();
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|worker| {
+            let certificate = certificate.clone();
+            std::thread::spawn(move || {
+                let run = Pwsh::new("")
+                    .env("TEST_PROGRAM", program())
+                    .env("TEST_WORKERS", &WORKERS.to_string())
+                    .env("TEST_WORKER", &worker.to_string())
+                    .env("TEST_CERTIFICATE", &certificate)
+                    .env("TEST_NOT_RUN", &NOT_RUN.map(|(code, _)| code).join("\n"))
+                    .env("TEST_SCOPE", "dc=panoply,dc=example")
+                    .run(RUN);
+                assert_eq!(run.code, Some(0), "{}", run.text());
+                run.json().as_array().unwrap().clone()
+            })
+        })
+        .collect();
+    let told: Vec<Value> = workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect();
+
+    let skipped = told.iter().filter(|example| example["skipped"] == true).count();
+    assert_eq!(skipped, NOT_RUN.len(), "an example that isn't run is gone from the help");
+    let mut count = BTreeMap::new();
+    for example in &told {
+        *count.entry(example["cmdlet"].as_str().unwrap()).or_insert(0) += 1;
+    }
+    let few: Vec<_> = count.iter().filter(|(_, examples)| **examples < 2).collect();
+    assert!(count.len() >= 159 && few.is_empty(), "{} cmdlets; fewer than two examples: {few:?}", count.len());
+    let failed: Vec<String> = told
+        .iter()
+        .filter(|example| example["errors"] != serde_json::json!([]))
+        .map(|example| format!("{}: {}\n    {}", example["cmdlet"], example["code"], example["errors"]))
+        .collect();
+    assert!(failed.is_empty(), "{} examples fail:\n{}", failed.len(), failed.join("\n"));
+}
