@@ -85,7 +85,7 @@ fn members(old: &[Member], new: &[Member], place: &mut String) -> Result<Vec<Mem
 }
 
 fn array(name: &str, old: &[Node], new: &[Node], place: &mut String) -> Result<Node, DocumentError> {
-    let partners = rows::pair(name, new, old, &[Rule::Id, Rule::Key, Rule::Index]);
+    let partners = rows::pair(name, new, old, &[Rule::Id, Rule::KeyInPlace, Rule::Key, Rule::Index]);
     let merged = new.iter().zip(partners).enumerate().map(|(index, (row, partner))| match partner {
         Some(partner) => within(place, &format!("[{index}]"), |place| onto("", &old[partner], row, place)),
         None => Ok(row.clone()),

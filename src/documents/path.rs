@@ -49,9 +49,9 @@ impl fmt::Display for Path {
         for (at, step) in self.0.iter().enumerate() {
             match step {
                 Step::Index(index) => write!(f, "[{index}]")?,
-                // Braces would end a placeholder, dots would read as another level.
-                Step::Member(name) if name.is_empty() || name.contains(['.', '[', ']', '{', '}', '"']) => {
-                    write!(f, "['{}']", name.replace(['{', '}'], "_"))?;
+                // Braces would end a placeholder, `!` the path in it; dots would read as another level.
+                Step::Member(name) if name.is_empty() || name.contains(['.', '[', ']', '{', '}', '"', '!']) => {
+                    write!(f, "['{}']", name.replace(['{', '}', '!'], "_"))?;
                 }
                 Step::Member(name) => write!(f, "{}{name}", if at == 0 { "" } else { "." })?,
             }

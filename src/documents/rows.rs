@@ -11,6 +11,8 @@ pub enum Rule {
     IdAndKey,
     /// Server ids, both non-zero.
     Id,
+    /// The same meaning at the same position: tells apart rows that mean the same.
+    KeyInPlace,
     /// The same meaning (see `key`); the nth of several with the nth.
     Key,
     /// The same position, where not both have an id.
@@ -59,6 +61,7 @@ pub fn pair(array: &str, rows: &[Node], others: &[Node], rules: &[Rule]) -> Vec<
         let of = |index: usize, row: &Node| match rule {
             Rule::IdAndKey => id(row).zip(key(array, row)).map(|(id, key)| format!("{id}\u{1f}{key}")),
             Rule::Id => id(row).map(|id| id.to_string()),
+            Rule::KeyInPlace => key(array, row).map(|key| format!("{index}\u{1f}{key}")),
             Rule::Key => key(array, row),
             Rule::Index => Some(index.to_string()),
         };

@@ -101,7 +101,7 @@ fn lossy(document: &Document) -> Document {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn writing_and_reading_keeps_every_byte(text in collections()) {

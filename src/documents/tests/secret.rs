@@ -83,3 +83,13 @@ fn given_secrets_are_put_in_and_the_missing_named() {
     let error = fill(&sent, None, &given).unwrap_err();
     assert_eq!(error, DocumentError::Unfilled { paths: vec!["jobs[1].settings[5].value".to_owned()] });
 }
+
+#[test]
+fn members_with_odd_names_keep_their_secrets() {
+    let live = document(r#"{"my!{pwd}.x":"hidden","inner":"{\"a!b.secret\":\"hidden\"}"}"#);
+    let shown = surface(&live, true);
+    assert!(!shown.compact().contains("hidden"));
+    assert_eq!(fill(&shown, Some(&live), &HashMap::new()).unwrap(), live);
+    let given = secret_paths(&live).into_iter().map(|path| (path, SecretString::from("hidden"))).collect();
+    assert_eq!(fill(&shown, None, &given).unwrap(), live);
+}
