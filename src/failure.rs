@@ -23,6 +23,8 @@ pub enum Failure {
     UnknownCmdlet(String),
     #[error("{0}.")]
     Binding(#[from] BindError),
+    #[error("It was not sent: the command was stopped before.")]
+    NotSent,
     #[error("Not connected to JIM. Run Connect-JIM -Url <address> first.")]
     NotConnected,
     /// An API failure, with what was being done.
@@ -158,6 +160,7 @@ impl Failure {
             Self::UnknownCmdlet(_) => ("UnknownCmdlet", C::InvalidOperation),
             Self::Binding(_) => ("InvalidArgument", C::InvalidArgument),
             Self::NotConnected => ("NotConnected", C::ConnectionError),
+            Self::NotSent => ("NotSent", C::OperationStopped),
             Self::Api { error, .. } | Self::Request { error } | Self::Worded { error, .. } => {
                 (error.code(), error.category())
             }

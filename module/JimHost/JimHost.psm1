@@ -11,6 +11,9 @@ $script:HostProtocol = 1
 # Filled at the first call, so that importing the module costs next to nothing.
 $script:JsonReader = $null
 $script:Link = $null
+# Cmdlets of this runspace with changes in flight, and a number for each pipeline.
+$script:Ahead = [System.Collections.Generic.List[hashtable]]::new()
+$script:Pipelines = 0
 $script:FreeQueues = [System.Collections.Concurrent.ConcurrentStack[System.Collections.Concurrent.BlockingCollection[string]]]::new()
 $script:CommonParameters = [System.Collections.Generic.HashSet[string]]::new([System.Management.Automation.Cmdlet]::CommonParameters, [StringComparer]::OrdinalIgnoreCase)
 $script:CommonParameters.UnionWith([System.Management.Automation.Cmdlet]::OptionalCommonParameters)
@@ -97,6 +100,8 @@ function Start-HostProcess {
             Path = $path; Process = $process; Reader = $process.StandardOutput; Writer = $process.StandardInput
             Turn = [System.Threading.SemaphoreSlim]::new(1, 1); Write = [object]::new(); ReadTask = $null; NextId = [long] 0; Dead = $false
             Queues = [System.Collections.Concurrent.ConcurrentDictionary[string, System.Collections.Concurrent.BlockingCollection[string]]]::new()
+            # Calls that a pipeline may have in flight; the host says so with a connection.
+            Window = 8
         })
     $link.Writer.Write("{`"hello`":{`"protocol`":$script:HostProtocol,`"client`":`"JimHost $script:ModuleVersion`"}}`n")
     $link.Writer.Flush()
@@ -220,14 +225,16 @@ function Send-HostLine($Link, [string] $Line) {
     finally { [System.Threading.Monitor]::Exit($Link.Write) }
 }
 
-# The next line of a call; null when the host is gone. Whoever has the turn reads for all runspaces
-# and hands lines to the queue they belong to. Short waits keep Ctrl-C immediate.
-function Receive-HostLine($Link, [string] $Id, $Queue) {
+# The next line of a call; null when the host is gone, '' when $Until (a Stopwatch time stamp) comes
+# first. Whoever has the turn reads for all runspaces and hands lines to the queue they belong to.
+# Short waits keep Ctrl-C immediate.
+function Receive-HostLine($Link, [string] $Id, $Queue, [long] $Until = [long]::MaxValue) {
     $line = $null
     while ($true) {
         if ($Queue.TryTake([ref] $line)) { return $line }
         if (-not $Link.Turn.Wait(0)) {
             if ($Queue.TryTake([ref] $line, 5)) { return $line }
+            if ([System.Diagnostics.Stopwatch]::GetTimestamp() -gt $Until) { return '' }
             continue
         }
         try {
@@ -235,7 +242,9 @@ function Receive-HostLine($Link, [string] $Id, $Queue) {
             if ($Link.Dead) { return $null }
             $read = $Link.ReadTask
             # A wait ends here when the user stops the command; the read goes on for whoever comes next.
-            while (-not $read.Wait(50)) { }
+            while (-not $read.Wait(50)) {
+                if ([System.Diagnostics.Stopwatch]::GetTimestamp() -gt $Until) { return '' }
+            }
             $line = $read.Result
             if ($null -eq $line) {
                 $Link.Dead = $true
@@ -308,7 +317,7 @@ function Enter-HostCmdlet {
     # A module's functions don't see the preferences of the script that calls them; a cmdlet does.
     $caller = $Cmdlet.SessionState.PSVariable
     $state = @{
-        Name = $Name; Cmdlet = $Cmdlet; Take = $Take; Files = $Files; Ask = $false
+        Name = $Name; Cmdlet = $Cmdlet; Take = $Take; Files = $Files; Ask = $false; Impact = $Impact
         # Bound ones are in the function's scope already, which ours is inside of.
         Error = $(if ($Bound.ContainsKey('ErrorAction')) { $ErrorActionPreference } else { $caller.GetValue('ErrorActionPreference') })
         Warning = $(if ($Bound.ContainsKey('WarningAction')) { $WarningPreference } else { $caller.GetValue('WarningPreference') })
@@ -345,6 +354,24 @@ function Enter-HostCmdlet {
     $state
 }
 
+# Whether the calls of this cmdlet may be sent ahead: only where a script can't tell. Changes go one
+# at a time when somebody is asked, when an error is to stop the pipeline, and when they have output
+# that something downstream may act on (docs/pipelines.md).
+function Enable-HostWindow($State, $Bound) {
+    if (-not $State.Cmdlet.MyInvocation.ExpectingInput) { return }
+    $script:Pipelines++
+    $State.Head += ",`"pipeline`":`"$([runspace]::DefaultRunspace.Id)-$script:Pipelines`""
+    if ($State.Impact) {
+        if ($State.Ask -or "$($State.Error)" -notin 'Continue', 'SilentlyContinue', 'Ignore') { return }
+        if ($Bound.ContainsKey('PassThru') -and $Bound['PassThru']) { return }
+    }
+    $State.Calls = [System.Collections.Generic.Queue[hashtable]]::new()
+    # The window: calls in flight. Left: when the last item was done with; Took: how long an answer takes.
+    $State.Width = 1
+    $State.Left = [long] 0
+    $State.Took = [long] 0
+}
+
 # The bound parameters as JSON members. The commonest types without a further call: it counts, per item.
 function ConvertTo-HostArguments($Bound, $State) {
     $json = ''
@@ -363,19 +390,8 @@ function ConvertTo-HostArguments($Bound, $State) {
     $json
 }
 
-# One call, from the bound parameters to the last message.
-function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
-    $ErrorActionPreference = $State.Error
-    $WarningPreference = $State.Warning
-    $VerbosePreference = $State.Verbose
-    $DebugPreference = $State.Debug
-    $InformationPreference = $State.Information
-    $ProgressPreference = $State.Progress
-    $WhatIfPreference = $State.WhatIf
-    $ConfirmPreference = $State.Confirm
-    $Cmdlet = $State.Cmdlet
-    $Name = $State.Name
-
+# Sends a call; Receive-HostCall takes what it answers.
+function Start-HostCall($State, [string] $Set, $Bound) {
     $json = $State.Head + ',"arguments":{' + (ConvertTo-HostArguments $Bound $State)
     $json += if ($Set -and $Set -ne '__AllParameterSets') { "},`"set`":`"$Set`"}}`n" } else { "}}}`n" }
 
@@ -383,10 +399,11 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
     if ($null -eq $link -or $link.Dead) {
         try { $link = $script:Link = Get-HostLink }
         catch {
-            $record = [System.Management.Automation.ErrorRecord]::new([InvalidOperationException]::new($_.Exception.Message), 'JIM.HostNotStarted', 'ResourceUnavailable', $Name)
-            $Cmdlet.ThrowTerminatingError($record)
+            $record = [System.Management.Automation.ErrorRecord]::new([InvalidOperationException]::new($_.Exception.Message), 'JIM.HostNotStarted', 'ResourceUnavailable', $State.Name)
+            $State.Cmdlet.ThrowTerminatingError($record)
         }
     }
+    if ($script:Ahead.Count) { Wait-HostChange $State }
     # Queues are used again: a call in a pipeline of thousands shouldn't cost one.
     $queue = $null
     if (-not $script:FreeQueues.TryPop([ref] $queue)) { $queue = [System.Collections.Concurrent.BlockingCollection[string]]::new() }
@@ -399,85 +416,237 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
     }
     catch [System.IO.IOException], [System.ObjectDisposedException] { $link.Dead = $true }
     finally { [System.Threading.Monitor]::Exit($link.Write) }
+    # Kept: lines that were read before their turn came.
+    @{ Id = $id; Link = $link; Queue = $queue; Open = $true; Kept = $null; Sent = [long] 0; Input = $(if ($Bound.ContainsKey('InputObject')) { $Bound['InputObject'] }) }
+}
 
-    $open = $true
+# Writes what a call answers, to its last message.
+function Receive-HostCall($State, $Call) {
+    $ErrorActionPreference = $State.Error
+    $WarningPreference = $State.Warning
+    $VerbosePreference = $State.Verbose
+    $DebugPreference = $State.Debug
+    $InformationPreference = $State.Information
+    $ProgressPreference = $State.Progress
+    $WhatIfPreference = $State.WhatIf
+    $ConfirmPreference = $State.Confirm
+    $Cmdlet = $State.Cmdlet
+    $Name = $State.Name
+    $link = $Call.Link
+    $id = $Call.Id
     $unacknowledged = 0
     $failure = $null
     $start = 8 + $id.Length
-    try {
-        while ($open) {
-            $line = Receive-HostLine $link $id $queue
-            if ($null -eq $line) {
-                $open = $false
-                $failure = New-HostGoneRecord $link $Name
-                break
+    while ($Call.Open) {
+        $line = if ($Call.Kept -and $Call.Kept.Count) { $Call.Kept.Dequeue() } else { Receive-HostLine $link $id $Call.Queue }
+        if ($null -eq $line) {
+            $Call.Open = $false
+            $failure = New-HostGoneRecord $link $Name
+            break
+        }
+        $kind = $line.Substring($start, $line.IndexOf([char] '"', $start) - $start)
+        if ($kind -eq 'end') {
+            $Call.Open = $false
+            break
+        }
+        $message = Read-HostJson $line
+        switch ($kind) {
+            'items' {
+                $items = $message.items
+                $type = if ($items.PSObject.Properties['type']) { $items.type }
+                if (++$unacknowledged -ge 8) {
+                    Send-HostLine $link "{`"acknowledge`":{`"id`":$id,`"messages`":$unacknowledged}}`n"
+                    $unacknowledged = 0
+                }
+                $guarded = $items.PSObject.Properties['guarded']
+                $secrets = $items.PSObject.Properties['secrets']
+                $bytes = $items.PSObject.Properties['bytes']
+                foreach ($value in $items.values) {
+                    if ($bytes) {
+                        # One array, not its bytes one by one.
+                        $Cmdlet.WriteObject([Convert]::FromBase64String($value), $false)
+                        continue
+                    }
+                    if ($guarded) { $value = Restore-HostText $value }
+                    if ($secrets) { Protect-HostSecret $value $secrets.Value }
+                    if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSTypeNames.Insert(0, $type) }
+                    $Cmdlet.WriteObject($value)
+                }
             }
-            $kind = $line.Substring($start, $line.IndexOf([char] '"', $start) - $start)
-            if ($kind -eq 'end') {
-                $open = $false
-                break
+            'input' { $Cmdlet.WriteObject($Call.Input) }
+            'error' {
+                $record = New-HostErrorRecord $message.error
+                if ($message.error.terminating) { $failure = $record } else { $Cmdlet.WriteError($record) }
             }
-            $message = Read-HostJson $line
-            switch ($kind) {
-                'items' {
-                    $items = $message.items
-                    $type = if ($items.PSObject.Properties['type']) { $items.type }
-                    if (++$unacknowledged -ge 8) {
-                        Send-HostLine $link "{`"acknowledge`":{`"id`":$id,`"messages`":$unacknowledged}}`n"
-                        $unacknowledged = 0
-                    }
-                    $guarded = $items.PSObject.Properties['guarded']
-                    $secrets = $items.PSObject.Properties['secrets']
-                    $bytes = $items.PSObject.Properties['bytes']
-                    foreach ($value in $items.values) {
-                        if ($bytes) {
-                            # One array, not its bytes one by one.
-                            $Cmdlet.WriteObject([Convert]::FromBase64String($value), $false)
-                            continue
-                        }
-                        if ($guarded) { $value = Restore-HostText $value }
-                        if ($secrets) { Protect-HostSecret $value $secrets.Value }
-                        if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSTypeNames.Insert(0, $type) }
-                        $Cmdlet.WriteObject($value)
-                    }
+            'window' { $link.Window = $message.window }
+            'warning' { $Cmdlet.WriteWarning($message.warning) }
+            'verbose' { $Cmdlet.WriteVerbose($message.verbose) }
+            'debug' { $Cmdlet.WriteDebug($message.debug) }
+            'information' { Microsoft.PowerShell.Utility\Write-Host $message.information }
+            'progress' { Write-HostProgress $Cmdlet $message.progress }
+            'confirm' {
+                $question = $message.confirm
+                try { $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption) }
+                catch [System.Management.Automation.MethodInvocationException] {
+                    if ($_.Exception.InnerException -is [System.Management.Automation.PipelineStoppedException]) { throw }
+                    $yes = $false
+                    $failure = New-HostErrorRecord ([pscustomobject] @{
+                            code = 'JIM.CannotAsk'; category = 'InvalidOperation'; retryable = $false; target = $Name
+                            message = "$Name needs an answer, and nobody can be asked here: $($_.Exception.InnerException.Message) $($question.question)"
+                            recommendation = 'Give -Confirm:$false (or -Force, where there is one) to go on without asking.'
+                        })
                 }
-                'input' { $Cmdlet.WriteObject($Bound['InputObject']) }
-                'error' {
-                    $record = New-HostErrorRecord $message.error
-                    if ($message.error.terminating) { $failure = $record } else { $Cmdlet.WriteError($record) }
-                }
-                'warning' { $Cmdlet.WriteWarning($message.warning) }
-                'verbose' { $Cmdlet.WriteVerbose($message.verbose) }
-                'debug' { $Cmdlet.WriteDebug($message.debug) }
-                'information' { Microsoft.PowerShell.Utility\Write-Host $message.information }
-                'progress' { Write-HostProgress $Cmdlet $message.progress }
-                'confirm' {
-                    $question = $message.confirm
-                    try { $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption) }
-                    catch [System.Management.Automation.MethodInvocationException] {
-                        if ($_.Exception.InnerException -is [System.Management.Automation.PipelineStoppedException]) { throw }
-                        $yes = $false
-                        $failure = New-HostErrorRecord ([pscustomobject] @{
-                                code = 'JIM.CannotAsk'; category = 'InvalidOperation'; retryable = $false; target = $Name
-                                message = "$Name needs an answer, and nobody can be asked here: $($_.Exception.InnerException.Message) $($question.question)"
-                                recommendation = 'Give -Confirm:$false (or -Force, where there is one) to go on without asking.'
-                            })
-                    }
-                    Send-HostLine $link "{`"answer`":{`"id`":$id,`"yes`":$(if ($yes) { 'true' } else { 'false' })}}`n"
-                }
+                Send-HostLine $link "{`"answer`":{`"id`":$id,`"yes`":$(if ($yes) { 'true' } else { 'false' })}}`n"
             }
         }
-    }
-    finally {
-        $dropped = $null
-        $null = $link.Queues.TryRemove($id, [ref] $dropped)
-        # Still open: the user stopped the command, or what follows in the pipeline has enough.
-        if (-not $open) { $script:FreeQueues.Push($queue) }
-        elseif (-not $link.Dead) { Send-HostLine $link "{`"cancel`":{`"id`":$id}}`n" }
     }
     if ($failure) {
         if ($failure.FullyQualifiedErrorId -eq 'JIM.HostEnded') { $Cmdlet.WriteError($failure) } else { $Cmdlet.ThrowTerminatingError($failure) }
     }
+}
+
+# Still open: the user stopped the command, or what follows in the pipeline has enough.
+function Close-HostCall($Call) {
+    $dropped = $null
+    $null = $Call.Link.Queues.TryRemove($Call.Id, [ref] $dropped)
+    if (-not $Call.Open) { $script:FreeQueues.Push($Call.Queue) }
+    elseif (-not $Call.Link.Dead) { Send-HostLine $Call.Link "{`"cancel`":{`"id`":$($Call.Id)}}`n" }
+}
+
+# One call, from the bound parameters to the last message.
+function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
+    $call = Start-HostCall $State $Set $Bound
+    try { Receive-HostCall $State $call }
+    finally { Close-HostCall $call }
+}
+
+# One item of a pipeline. It may stay in flight while the next ones come; results are written in the
+# order of the items all the same.
+function Send-HostCmdlet($State, [string] $Set, $Bound) {
+    if (-not $State.ContainsKey('Calls')) {
+        Invoke-HostCmdlet $State $Set $Bound
+        return
+    }
+    $now = [System.Diagnostics.Stopwatch]::GetTimestamp()
+    # The window opens while items come faster than answers; somebody who waits for the next item sees
+    # the last result first.
+    if ($State.Left) {
+        $State.Width = if ($now - $State.Left -lt $State.Took) { [Math]::Min($State.Width * 2, $script:Link.Window) } else { 1 }
+    }
+    # A new name may be one that the next item looks up.
+    if ($State.Impact -and ($Bound.ContainsKey('Name') -or $Bound.ContainsKey('NewName'))) {
+        Receive-HostWindow $State 1
+        $State.Width = 1
+    }
+    $call = Start-HostCall $State $Set $Bound
+    $call.Sent = $now
+    if ($State.Impact -and -not $State.Calls.Count) { $script:Ahead.Add($State) }
+    $State.Calls.Enqueue($call)
+    Receive-HostWindow $State $State.Width
+    $State.Left = [System.Diagnostics.Stopwatch]::GetTimestamp()
+}
+
+# The end of a pipeline: everything that is still in flight.
+function Complete-HostCmdlet($State) {
+    if ($State.ContainsKey('Calls')) { Receive-HostWindow $State 1 }
+}
+
+# Takes answers until fewer than $Width calls are in flight.
+function Receive-HostWindow($State, [int] $Width) {
+    $whole = $false
+    try {
+        while ($State.Calls.Count -ge $Width) {
+            $call = $State.Calls.Peek()
+            Receive-HostCall $State $call
+            $null = $State.Calls.Dequeue()
+            Close-HostCall $call
+            # With more in flight the time is not the server's alone.
+            if ($State.Width -eq 1) { $State.Took = [System.Diagnostics.Stopwatch]::GetTimestamp() - $call.Sent }
+        }
+        $whole = $true
+    }
+    finally {
+        if (-not $whole) { Stop-HostWindow $State }
+        elseif ($State.Impact -and -not $State.Calls.Count) { $null = $script:Ahead.Remove($State) }
+    }
+}
+
+# Ctrl-C, or the end of a pipeline by an error: nothing new leaves. Changes that have left are waited
+# for a moment, and what became of them is said: they are nobody's to guess.
+function Stop-HostWindow($State) {
+    $calls = $State.Calls.ToArray()
+    $State.Calls.Clear()
+    if ($State.Impact) {
+        $null = $script:Ahead.Remove($State)
+        $text = Get-HostOutcome $State $calls 250
+        if ($text -and $State.Cmdlet.Host) { $State.Cmdlet.Host.UI.WriteWarningLine($text) }
+    }
+    foreach ($call in $calls) { Close-HostCall $call }
+}
+
+# Before another call of this runspace: changes in flight come first, as they would one by one.
+function Wait-HostChange($State) {
+    foreach ($other in $script:Ahead.ToArray()) {
+        if ([object]::ReferenceEquals($other, $State)) { continue }
+        # The engine takes the runtime from the cmdlets of a pipeline that was cut off elsewhere.
+        if ($null -ne $other.Cmdlet.CommandRuntime) {
+            foreach ($call in $other.Calls) { Read-HostCall $call ([long]::MaxValue) }
+            continue
+        }
+        $null = $script:Ahead.Remove($other)
+        $calls = $other.Calls.ToArray()
+        $other.Calls.Clear()
+        $text = Get-HostOutcome $other $calls 10000
+        foreach ($call in $calls) { Close-HostCall $call }
+        if ($text) { $State.Cmdlet.WriteWarning($text) }
+    }
+}
+
+# Reads a call to its end and keeps the lines for when its turn comes. False when $Until came first.
+function Read-HostCall($Call, [long] $Until) {
+    if (-not $Call.Kept) { $Call.Kept = [System.Collections.Generic.Queue[string]]::new() }
+    elseif ($Call.Kept.Count -and $Call.Kept.ToArray()[-1].EndsWith(',"end":true}')) { return }
+    while ($true) {
+        $line = Receive-HostLine $Call.Link $Call.Id $Call.Queue $Until
+        if (-not $line) { return }
+        $Call.Kept.Enqueue($line)
+        if ($line.EndsWith(',"end":true}')) { return }
+    }
+}
+
+# What became of changes that a stopped pipeline left in flight, as one text; nothing when there were none.
+function Get-HostOutcome($State, $Calls, [int] $Milliseconds) {
+    $open = @($Calls | Microsoft.PowerShell.Core\Where-Object { $_.Open })
+    if (-not $open.Count) { return }
+    foreach ($call in $open) {
+        if (-not $call.Link.Dead) { Send-HostLine $call.Link "{`"cancel`":{`"id`":$($call.Id),`"unsent`":true}}`n" }
+    }
+    $until = [System.Diagnostics.Stopwatch]::GetTimestamp() + $Milliseconds * [System.Diagnostics.Stopwatch]::Frequency / 1000
+    $made = $unsent = $unknown = 0
+    $failures = [System.Collections.Generic.List[string]]::new()
+    foreach ($call in $open) {
+        Read-HostCall $call $until
+        $ended = $false
+        $failed = $null
+        foreach ($line in $call.Kept) {
+            if ($line.EndsWith(',"end":true}')) { $ended = $true }
+            elseif ($line.StartsWith("{`"id`":$($call.Id),`"error`"")) { $failed = (Read-HostJson $line).error }
+        }
+        $call.Open = -not $ended
+        if ($failed -and $failed.code -eq 'JIM.NotSent') { $unsent++ }
+        elseif ($failed) { $failures.Add($failed.message) }
+        elseif ($ended) { $made++ }
+        else { $unknown++ }
+    }
+    if ($made + $failures.Count + $unknown -eq 0) { return }
+    $parts = [System.Collections.Generic.List[string]]::new()
+    if ($made) { $parts.Add("$made made") }
+    if ($failures.Count) { $parts.Add("$($failures.Count) failed") }
+    if ($unsent) { $parts.Add("$unsent not sent") }
+    if ($unknown) { $parts.Add("$unknown without an answer yet: look before you repeat them") }
+    $text = "$($State.Name) was stopped with changes on their way: $($parts -join ', ')."
+    foreach ($failure in $failures) { $text += "`n$failure" }
+    $text
 }
 
 function Write-HostProgress($Cmdlet, $Progress) {
@@ -632,8 +801,12 @@ function Add-JIMRoleMember {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    begin { $state = Enter-HostCmdlet 'Add-JIMRoleMember' $PSCmdlet $PSBoundParameters 2 @('Id', 'MetaverseObjectId') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Add-JIMRoleMember' $PSCmdlet $PSBoundParameters 2 @('Id', 'MetaverseObjectId')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Add-JIMScheduleStep {
@@ -891,8 +1064,12 @@ function Get-JIMActivityChildren {
         [Parameter(ParameterSetName = 'All')]
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMActivityChildren' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMActivityChildren' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMActivityStats {
@@ -904,8 +1081,12 @@ function Get-JIMActivityStats {
         [Alias('ActivityId')]
         [guid] $Id
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMActivityStats' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMActivityStats' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMApiKey {
@@ -919,8 +1100,12 @@ function Get-JIMApiKey {
         [SupportsWildcards()]
         [string] $Name
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMApiKey' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMApiKey' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMAuthConfig {
@@ -959,8 +1144,12 @@ function Get-JIMCertificate {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMCertificate' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConfigurationChangeHistory {
@@ -1013,8 +1202,12 @@ function Get-JIMConfigurationChangePreview {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [guid] $ActivityId
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConfigurationChangePreviewDelta {
@@ -1037,8 +1230,12 @@ function Get-JIMConfigurationChangePreviewDelta {
         [Parameter(ParameterSetName = 'All')]
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConfigurationChangePreviewDelta' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConfigurationChangePreviewDelta' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystem {
@@ -1060,8 +1257,12 @@ function Get-JIMConnectedSystem {
         [Parameter(ParameterSetName = 'DeletionPreview', Mandatory)]
         [switch] $DeletionPreview
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystemCapability {
@@ -1074,8 +1275,12 @@ function Get-JIMConnectedSystemCapability {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemCapability' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystemCapability' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystemContainerScopeText {
@@ -1087,8 +1292,12 @@ function Get-JIMConnectedSystemContainerScopeText {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemContainerScopeText' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystemContainerScopeText' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystemDeletionPreview {
@@ -1101,8 +1310,12 @@ function Get-JIMConnectedSystemDeletionPreview {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemDeletionPreview' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystemDeletionPreview' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystemDirectoryServer {
@@ -1116,8 +1329,12 @@ function Get-JIMConnectedSystemDirectoryServer {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemDirectoryServer' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystemDirectoryServer' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystemObject {
@@ -1185,8 +1402,12 @@ function Get-JIMConnectedSystemObject {
         [Parameter(ParameterSetName = 'ListAll')]
         [switch] $Ascending
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObject' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObject' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystemObjectAttributeValue {
@@ -1246,8 +1467,12 @@ function Get-JIMConnectedSystemObjectChangeHistory {
         [ValidateRange(1, 100)]
         [int] $PageSize = 50
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObjectChangeHistory' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObjectChangeHistory' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystemObjectType {
@@ -1261,8 +1486,12 @@ function Get-JIMConnectedSystemObjectType {
         [int] $ConnectedSystemId,
         [switch] $IncludeInternal
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObjectType' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystemObjectType' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystemPartition {
@@ -1275,8 +1504,12 @@ function Get-JIMConnectedSystemPartition {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystemPasswordPolicy {
@@ -1290,8 +1523,12 @@ function Get-JIMConnectedSystemPasswordPolicy {
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPasswordPolicy' $PSCmdlet $PSBoundParameters 0 @('Id') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPasswordPolicy' $PSCmdlet $PSBoundParameters 0 @('Id')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystemPasswordSynchronisation {
@@ -1305,8 +1542,12 @@ function Get-JIMConnectedSystemPasswordSynchronisation {
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 0 @('Id') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 0 @('Id')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystemServerCertificate {
@@ -1321,8 +1562,12 @@ function Get-JIMConnectedSystemServerCertificate {
         [Parameter(Position = 1)]
         [hashtable] $SettingValues
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemServerCertificate' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystemServerCertificate' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnectedSystemUnresolvedReferenceCount {
@@ -1334,8 +1579,12 @@ function Get-JIMConnectedSystemUnresolvedReferenceCount {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system:id' $args[2] $args[4] })]
         [int] $ConnectedSystemId
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectedSystemUnresolvedReferenceCount' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectedSystemUnresolvedReferenceCount' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMConnection {
@@ -1362,8 +1611,12 @@ function Get-JIMConnectorDefinition {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connector-definition' $args[2] $args[4] })]
         [string] $Name
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMConnectorDefinition' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMConnectorDefinition' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMDataFlow {
@@ -1408,8 +1661,12 @@ function Get-JIMDataFlow {
         [SupportsWildcards()]
         [string] $SyncRuleName
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMDataFlow' $PSCmdlet $PSBoundParameters 0 @('ConnectedSystemId', 'Id') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMDataFlow' $PSCmdlet $PSBoundParameters 0 @('ConnectedSystemId', 'Id')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMDeletedObject {
@@ -1462,8 +1719,12 @@ function Get-JIMExampleDataSet {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMExampleDataTemplate {
@@ -1489,8 +1750,12 @@ function Get-JIMExampleDataTemplate {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMFileSystemItem {
@@ -1538,8 +1803,12 @@ function Get-JIMHistoryCount {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'connected-system' $args[2] $args[4] })]
         [string] $ConnectedSystemName
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMHistoryCount' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMHistoryCount' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMLogEntry {
@@ -1592,8 +1861,12 @@ function Get-JIMMatchingRule {
         [Parameter(ParameterSetName = 'ById', Mandatory)]
         [int] $Id
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMMatchingRule' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMMatchingRule' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMMetaverseAttribute {
@@ -1619,8 +1892,12 @@ function Get-JIMMetaverseAttribute {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMMetaverseAttributeDeletionPreview {
@@ -1634,8 +1911,12 @@ function Get-JIMMetaverseAttributeDeletionPreview {
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseAttributeDeletionPreview' $PSCmdlet $PSBoundParameters 0 @('Id') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMMetaverseAttributeDeletionPreview' $PSCmdlet $PSBoundParameters 0 @('Id')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMMetaverseAttributePriority {
@@ -1650,8 +1931,12 @@ function Get-JIMMetaverseAttributePriority {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'metaverse-object-type:id' $args[2] $args[4] })]
         [int] $ObjectTypeId
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMMetaverseObject {
@@ -1705,8 +1990,12 @@ function Get-JIMMetaverseObject {
         [ValidateRange(1, 100)]
         [int] $PageSize = 100
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseObject' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMMetaverseObject' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMMetaverseObjectChangeHistory {
@@ -1728,8 +2017,12 @@ function Get-JIMMetaverseObjectChangeHistory {
         [ValidateRange(1, 100)]
         [int] $PageSize = 50
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseObjectChangeHistory' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMMetaverseObjectChangeHistory' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMMetaverseObjectRole {
@@ -1740,8 +2033,12 @@ function Get-JIMMetaverseObjectRole {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [guid] $Id
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseObjectRole' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMMetaverseObjectRole' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMMetaverseObjectType {
@@ -1768,8 +2065,12 @@ function Get-JIMMetaverseObjectType {
         [Parameter(ParameterSetName = 'List')]
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMPendingDeletion {
@@ -1848,8 +2149,12 @@ function Get-JIMPendingExport {
         [ValidateSet('Pending', 'ExportNotConfirmed', 'Executing', 'Failed', 'Exported')]
         [string] $Status
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMPendingExport' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMPendingExport' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMPredefinedSearch {
@@ -1864,8 +2169,12 @@ function Get-JIMPredefinedSearch {
         [SupportsWildcards()]
         [string] $Uri
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMPredefinedSearch' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMPredefinedSearch' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMPredefinedSearchCriteriaGroup {
@@ -1877,8 +2186,12 @@ function Get-JIMPredefinedSearchCriteriaGroup {
         [Alias('Id')]
         [int] $PredefinedSearchId
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMRole {
@@ -1894,8 +2207,12 @@ function Get-JIMRole {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'role' $args[2] $args[4] })]
         [string] $Name
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMRole' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMRole' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMRoleMember {
@@ -1910,8 +2227,12 @@ function Get-JIMRoleMember {
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMRoleMember' $PSCmdlet $PSBoundParameters 0 @('Id', 'RoleId') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMRoleMember' $PSCmdlet $PSBoundParameters 0 @('Id', 'RoleId')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMRunProfile {
@@ -1930,8 +2251,12 @@ function Get-JIMRunProfile {
         [ArgumentCompleter({ & (Get-Module JimHost) { Complete-HostValue @args } 'run-profile' $args[2] $args[4] })]
         [string] $Name
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMRunProfile' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMRunProfile' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMSchedule {
@@ -1971,8 +2296,12 @@ function Get-JIMScheduleExecution {
         [Parameter(ParameterSetName = 'Active', Mandatory)]
         [switch] $Active
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMScheduleExecution' $PSCmdlet $PSBoundParameters 0 @('Id', 'ScheduleId') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMScheduleExecution' $PSCmdlet $PSBoundParameters 0 @('Id', 'ScheduleId')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMScopingCriteria {
@@ -1987,8 +2316,12 @@ function Get-JIMScopingCriteria {
         [Parameter(Position = 1)]
         [int] $GroupId
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMScopingCriteria' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMScopingCriteria' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMServiceSetting {
@@ -2042,8 +2375,12 @@ function Get-JIMSyncRule {
         [ValidateSet('Enabled', 'Disabled')]
         [string[]] $Status
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRule' $PSCmdlet $PSBoundParameters 0 @('ConnectedSystemId', 'Id') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMSyncRule' $PSCmdlet $PSBoundParameters 0 @('ConnectedSystemId', 'Id')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMSyncRuleInitialPassword {
@@ -2057,8 +2394,12 @@ function Get-JIMSyncRuleInitialPassword {
         [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
         [PSCustomObject] $InputObject
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRuleInitialPassword' $PSCmdlet $PSBoundParameters 0 @('Id') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMSyncRuleInitialPassword' $PSCmdlet $PSBoundParameters 0 @('Id')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMSyncRuleMapping {
@@ -2074,8 +2415,12 @@ function Get-JIMSyncRuleMapping {
         [Parameter(ParameterSetName = 'ById')]
         [int] $MappingId
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMSyncRuleMatchingRule {
@@ -2090,8 +2435,12 @@ function Get-JIMSyncRuleMatchingRule {
         [Parameter(ParameterSetName = 'ById')]
         [int] $Id
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Get-JIMUserInfo {
@@ -2129,8 +2478,12 @@ function Get-JIMWorkerTask {
         [ValidateRange(1, 100)]
         [int] $PageSize = 50
     )
-    begin { $state = Enter-HostCmdlet 'Get-JIMWorkerTask' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Get-JIMWorkerTask' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Import-JIMConnectedSystemHierarchy {
@@ -2218,8 +2571,12 @@ function Move-JIMMetaverseAttributePriority {
         [switch] $NullIsValue,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Move-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Move-JIMMetaverseAttributePriority' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function New-JIMApiKey {
@@ -2785,8 +3142,12 @@ function Remove-JIMApiKey {
         [switch] $Force,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMApiKey' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMApiKey' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMCertificate {
@@ -2803,8 +3164,12 @@ function Remove-JIMCertificate {
         [switch] $Force,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMCertificate' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMCertificate' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMConnectedSystem {
@@ -2821,8 +3186,12 @@ function Remove-JIMConnectedSystem {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMExampleDataSet {
@@ -2837,8 +3206,12 @@ function Remove-JIMExampleDataSet {
         [string] $ChangeReason,
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 3 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 3
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMExampleDataTemplate {
@@ -2856,8 +3229,12 @@ function Remove-JIMExampleDataTemplate {
         [string] $ChangeReason,
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 3 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMExampleDataTemplate' $PSCmdlet $PSBoundParameters 3
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMMatchingRule {
@@ -2871,8 +3248,12 @@ function Remove-JIMMatchingRule {
         [int] $Id,
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMMatchingRule' $PSCmdlet $PSBoundParameters 3 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMMatchingRule' $PSCmdlet $PSBoundParameters 3
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMMetaverseAttribute {
@@ -2888,8 +3269,12 @@ function Remove-JIMMetaverseAttribute {
         [string] $ChangeReason,
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 3 @('AttributeName', 'Id') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMMetaverseAttribute' $PSCmdlet $PSBoundParameters 3 @('AttributeName', 'Id')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMMetaverseObjectType {
@@ -2907,8 +3292,12 @@ function Remove-JIMMetaverseObjectType {
         [string] $ChangeReason,
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 3 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 3
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMMetaverseObjectTypeAttribute {
@@ -2927,8 +3316,12 @@ function Remove-JIMMetaverseObjectTypeAttribute {
         [string] $ChangeReason,
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMMetaverseObjectTypeAttribute' $PSCmdlet $PSBoundParameters 3 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMMetaverseObjectTypeAttribute' $PSCmdlet $PSBoundParameters 3
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMPredefinedSearchCriteriaGroup {
@@ -2944,8 +3337,12 @@ function Remove-JIMPredefinedSearchCriteriaGroup {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 3 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 3
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMPredefinedSearchCriterion {
@@ -2963,8 +3360,12 @@ function Remove-JIMPredefinedSearchCriterion {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMPredefinedSearchCriterion' $PSCmdlet $PSBoundParameters 3 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMPredefinedSearchCriterion' $PSCmdlet $PSBoundParameters 3
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMRoleMember {
@@ -2983,8 +3384,12 @@ function Remove-JIMRoleMember {
         [ValidateNotNullOrEmpty()]
         [string] $ChangeReason
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMRoleMember' $PSCmdlet $PSBoundParameters 3 @('Id', 'MetaverseObjectId') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMRoleMember' $PSCmdlet $PSBoundParameters 3 @('Id', 'MetaverseObjectId')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMRunProfile {
@@ -3014,8 +3419,12 @@ function Remove-JIMRunProfile {
         [switch] $Force,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMRunProfile' $PSCmdlet $PSBoundParameters 3 @('ConnectedSystemId', 'Id', 'Name', 'RunProfileId') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMRunProfile' $PSCmdlet $PSBoundParameters 3 @('ConnectedSystemId', 'Id', 'Name', 'RunProfileId')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMSchedule {
@@ -3030,8 +3439,12 @@ function Remove-JIMSchedule {
         [string] $ChangeReason,
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMSchedule' $PSCmdlet $PSBoundParameters 3 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMSchedule' $PSCmdlet $PSBoundParameters 3
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMScheduleStep {
@@ -3066,8 +3479,12 @@ function Remove-JIMScopingCriteriaGroup {
         [Alias('Id')]
         [int] $GroupId
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 3 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 3
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMScopingCriterion {
@@ -3083,8 +3500,12 @@ function Remove-JIMScopingCriterion {
         [Alias('Id')]
         [int] $CriterionId
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMScopingCriterion' $PSCmdlet $PSBoundParameters 3 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMScopingCriterion' $PSCmdlet $PSBoundParameters 3
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMSyncRule {
@@ -3102,8 +3523,12 @@ function Remove-JIMSyncRule {
         [switch] $Force,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRule' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMSyncRule' $PSCmdlet $PSBoundParameters 3 @('Id', 'Name')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMSyncRuleMapping {
@@ -3120,8 +3545,12 @@ function Remove-JIMSyncRuleMapping {
         [PSCustomObject] $InputObject,
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 3 @('Id', 'MappingId', 'TargetMetaverseAttributeName') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 3 @('Id', 'MappingId', 'TargetMetaverseAttributeName')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Remove-JIMSyncRuleMatchingRule {
@@ -3135,8 +3564,12 @@ function Remove-JIMSyncRuleMatchingRule {
         [int] $Id,
         [switch] $Force
     )
-    begin { $state = Enter-HostCmdlet 'Remove-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 3 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Remove-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 3
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Reset-JIMServiceSetting {
@@ -3149,8 +3582,12 @@ function Reset-JIMServiceSetting {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Reset-JIMServiceSetting' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Reset-JIMServiceSetting' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Reset-JIMSystem {
@@ -3249,8 +3686,12 @@ function Set-JIMCertificate {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMCertificate' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMCertificate' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMConnectedSystem {
@@ -3277,8 +3718,12 @@ function Set-JIMConnectedSystem {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMConnectedSystem' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMConnectedSystemAttribute {
@@ -3309,8 +3754,12 @@ function Set-JIMConnectedSystemAttribute {
         [string] $Type,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemAttribute' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMConnectedSystemAttribute' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMConnectedSystemContainer {
@@ -3333,8 +3782,12 @@ function Set-JIMConnectedSystemContainer {
         [string] $Scope,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemContainer' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMConnectedSystemContainer' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMConnectedSystemContainerScopeText {
@@ -3350,8 +3803,12 @@ function Set-JIMConnectedSystemContainerScopeText {
         [string] $Text,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemContainerScopeText' $PSCmdlet $PSBoundParameters 3 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMConnectedSystemContainerScopeText' $PSCmdlet $PSBoundParameters 3
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMConnectedSystemObjectPassword {
@@ -3396,8 +3853,12 @@ function Set-JIMConnectedSystemObjectType {
         [bool] $RemoveContributedAttributesOnObsoletion,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemObjectType' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMConnectedSystemObjectType' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMConnectedSystemPartition {
@@ -3415,8 +3876,12 @@ function Set-JIMConnectedSystemPartition {
         [bool] $Selected,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMConnectedSystemPartition' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMConnectedSystemPasswordSynchronisation {
@@ -3437,8 +3902,12 @@ function Set-JIMConnectedSystemPasswordSynchronisation {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMConnectedSystemPasswordSynchronisation' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMExampleDataSet {
@@ -3460,8 +3929,12 @@ function Set-JIMExampleDataSet {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMExampleDataSet' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMExampleDataTemplate {
@@ -3511,8 +3984,12 @@ function Set-JIMMatchingRule {
         [bool] $CaseSensitive,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMMatchingRule' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMMatchingRule' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMMetaverseAttribute {
@@ -3623,8 +4100,12 @@ function Set-JIMMetaverseObjectType {
         [guid] $PreviewActivityId,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMMetaverseObjectType' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMPredefinedSearch {
@@ -3641,8 +4122,12 @@ function Set-JIMPredefinedSearch {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMPredefinedSearch' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMPredefinedSearch' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMPredefinedSearchCriteriaGroup {
@@ -3665,8 +4150,12 @@ function Set-JIMPredefinedSearchCriteriaGroup {
         [string] $ChangeReason,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMPredefinedSearchCriteriaGroup' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMPredefinedSearchCriterion {
@@ -3746,8 +4235,12 @@ function Set-JIMRunProfile {
         [bool] $VerifyImportContentHashes,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name', 'RunProfileId') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name', 'RunProfileId')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMSchedule {
@@ -3814,8 +4307,12 @@ function Set-JIMScopingCriteriaGroup {
         [int] $Position,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMScopingCriteriaGroup' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMScopingCriterion {
@@ -3914,8 +4411,12 @@ function Set-JIMSyncRule {
         [guid] $PreviewActivityId,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMSyncRule' $PSCmdlet $PSBoundParameters 2 @('Id', 'Name')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMSyncRuleInitialPassword {
@@ -3993,8 +4494,12 @@ function Set-JIMSyncRuleMapping {
         [bool] $Enabled,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 2 @('Id', 'MappingId', 'TargetMetaverseAttributeName') }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMSyncRuleMapping' $PSCmdlet $PSBoundParameters 2 @('Id', 'MappingId', 'TargetMetaverseAttributeName')
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Set-JIMSyncRuleMatchingRule {
@@ -4018,8 +4523,12 @@ function Set-JIMSyncRuleMatchingRule {
         [bool] $CaseSensitive,
         [switch] $PassThru
     )
-    begin { $state = Enter-HostCmdlet 'Set-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 2 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Set-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 2
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Start-JIMRunProfile {
@@ -4078,8 +4587,12 @@ function Stop-JIMConfigurationChangePreview {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [guid] $ActivityId
     )
-    begin { $state = Enter-HostCmdlet 'Stop-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 1 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Stop-JIMConfigurationChangePreview' $PSCmdlet $PSBoundParameters 1
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Stop-JIMScheduleExecution {
@@ -4153,8 +4666,12 @@ function Test-JIMCertificate {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [guid] $Id
     )
-    begin { $state = Enter-HostCmdlet 'Test-JIMCertificate' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Test-JIMCertificate' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Test-JIMConnection {
@@ -4190,8 +4707,12 @@ function Test-JIMFileSystemPath {
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [string] $Path
     )
-    begin { $state = Enter-HostCmdlet 'Test-JIMFileSystemPath' $PSCmdlet $PSBoundParameters 0 }
-    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    begin {
+        $state = Enter-HostCmdlet 'Test-JIMFileSystemPath' $PSCmdlet $PSBoundParameters 0
+        Enable-HostWindow $state $PSBoundParameters
+    }
+    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+    end { Complete-HostCmdlet $state }
 }
 
 function Test-JIMMetaverseAttributeName {

@@ -9,6 +9,9 @@ $script:HostProtocol = 1
 # Filled at the first call, so that importing the module costs next to nothing.
 $script:JsonReader = $null
 $script:Link = $null
+# Cmdlets of this runspace with changes in flight, and a number for each pipeline.
+$script:Ahead = [System.Collections.Generic.List[hashtable]]::new()
+$script:Pipelines = 0
 $script:FreeQueues = [System.Collections.Concurrent.ConcurrentStack[System.Collections.Concurrent.BlockingCollection[string]]]::new()
 $script:CommonParameters = [System.Collections.Generic.HashSet[string]]::new([System.Management.Automation.Cmdlet]::CommonParameters, [StringComparer]::OrdinalIgnoreCase)
 $script:CommonParameters.UnionWith([System.Management.Automation.Cmdlet]::OptionalCommonParameters)
@@ -95,6 +98,8 @@ function Start-HostProcess {
             Path = $path; Process = $process; Reader = $process.StandardOutput; Writer = $process.StandardInput
             Turn = [System.Threading.SemaphoreSlim]::new(1, 1); Write = [object]::new(); ReadTask = $null; NextId = [long] 0; Dead = $false
             Queues = [System.Collections.Concurrent.ConcurrentDictionary[string, System.Collections.Concurrent.BlockingCollection[string]]]::new()
+            # Calls that a pipeline may have in flight; the host says so with a connection.
+            Window = 8
         })
     $link.Writer.Write("{`"hello`":{`"protocol`":$script:HostProtocol,`"client`":`"JimHost $script:ModuleVersion`"}}`n")
     $link.Writer.Flush()
@@ -218,14 +223,16 @@ function Send-HostLine($Link, [string] $Line) {
     finally { [System.Threading.Monitor]::Exit($Link.Write) }
 }
 
-# The next line of a call; null when the host is gone. Whoever has the turn reads for all runspaces
-# and hands lines to the queue they belong to. Short waits keep Ctrl-C immediate.
-function Receive-HostLine($Link, [string] $Id, $Queue) {
+# The next line of a call; null when the host is gone, '' when $Until (a Stopwatch time stamp) comes
+# first. Whoever has the turn reads for all runspaces and hands lines to the queue they belong to.
+# Short waits keep Ctrl-C immediate.
+function Receive-HostLine($Link, [string] $Id, $Queue, [long] $Until = [long]::MaxValue) {
     $line = $null
     while ($true) {
         if ($Queue.TryTake([ref] $line)) { return $line }
         if (-not $Link.Turn.Wait(0)) {
             if ($Queue.TryTake([ref] $line, 5)) { return $line }
+            if ([System.Diagnostics.Stopwatch]::GetTimestamp() -gt $Until) { return '' }
             continue
         }
         try {
@@ -233,7 +240,9 @@ function Receive-HostLine($Link, [string] $Id, $Queue) {
             if ($Link.Dead) { return $null }
             $read = $Link.ReadTask
             # A wait ends here when the user stops the command; the read goes on for whoever comes next.
-            while (-not $read.Wait(50)) { }
+            while (-not $read.Wait(50)) {
+                if ([System.Diagnostics.Stopwatch]::GetTimestamp() -gt $Until) { return '' }
+            }
             $line = $read.Result
             if ($null -eq $line) {
                 $Link.Dead = $true
@@ -306,7 +315,7 @@ function Enter-HostCmdlet {
     # A module's functions don't see the preferences of the script that calls them; a cmdlet does.
     $caller = $Cmdlet.SessionState.PSVariable
     $state = @{
-        Name = $Name; Cmdlet = $Cmdlet; Take = $Take; Files = $Files; Ask = $false
+        Name = $Name; Cmdlet = $Cmdlet; Take = $Take; Files = $Files; Ask = $false; Impact = $Impact
         # Bound ones are in the function's scope already, which ours is inside of.
         Error = $(if ($Bound.ContainsKey('ErrorAction')) { $ErrorActionPreference } else { $caller.GetValue('ErrorActionPreference') })
         Warning = $(if ($Bound.ContainsKey('WarningAction')) { $WarningPreference } else { $caller.GetValue('WarningPreference') })
@@ -343,6 +352,24 @@ function Enter-HostCmdlet {
     $state
 }
 
+# Whether the calls of this cmdlet may be sent ahead: only where a script can't tell. Changes go one
+# at a time when somebody is asked, when an error is to stop the pipeline, and when they have output
+# that something downstream may act on (docs/pipelines.md).
+function Enable-HostWindow($State, $Bound) {
+    if (-not $State.Cmdlet.MyInvocation.ExpectingInput) { return }
+    $script:Pipelines++
+    $State.Head += ",`"pipeline`":`"$([runspace]::DefaultRunspace.Id)-$script:Pipelines`""
+    if ($State.Impact) {
+        if ($State.Ask -or "$($State.Error)" -notin 'Continue', 'SilentlyContinue', 'Ignore') { return }
+        if ($Bound.ContainsKey('PassThru') -and $Bound['PassThru']) { return }
+    }
+    $State.Calls = [System.Collections.Generic.Queue[hashtable]]::new()
+    # The window: calls in flight. Left: when the last item was done with; Took: how long an answer takes.
+    $State.Width = 1
+    $State.Left = [long] 0
+    $State.Took = [long] 0
+}
+
 # The bound parameters as JSON members. The commonest types without a further call: it counts, per item.
 function ConvertTo-HostArguments($Bound, $State) {
     $json = ''
@@ -361,19 +388,8 @@ function ConvertTo-HostArguments($Bound, $State) {
     $json
 }
 
-# One call, from the bound parameters to the last message.
-function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
-    $ErrorActionPreference = $State.Error
-    $WarningPreference = $State.Warning
-    $VerbosePreference = $State.Verbose
-    $DebugPreference = $State.Debug
-    $InformationPreference = $State.Information
-    $ProgressPreference = $State.Progress
-    $WhatIfPreference = $State.WhatIf
-    $ConfirmPreference = $State.Confirm
-    $Cmdlet = $State.Cmdlet
-    $Name = $State.Name
-
+# Sends a call; Receive-HostCall takes what it answers.
+function Start-HostCall($State, [string] $Set, $Bound) {
     $json = $State.Head + ',"arguments":{' + (ConvertTo-HostArguments $Bound $State)
     $json += if ($Set -and $Set -ne '__AllParameterSets') { "},`"set`":`"$Set`"}}`n" } else { "}}}`n" }
 
@@ -381,10 +397,11 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
     if ($null -eq $link -or $link.Dead) {
         try { $link = $script:Link = Get-HostLink }
         catch {
-            $record = [System.Management.Automation.ErrorRecord]::new([InvalidOperationException]::new($_.Exception.Message), 'JIM.HostNotStarted', 'ResourceUnavailable', $Name)
-            $Cmdlet.ThrowTerminatingError($record)
+            $record = [System.Management.Automation.ErrorRecord]::new([InvalidOperationException]::new($_.Exception.Message), 'JIM.HostNotStarted', 'ResourceUnavailable', $State.Name)
+            $State.Cmdlet.ThrowTerminatingError($record)
         }
     }
+    if ($script:Ahead.Count) { Wait-HostChange $State }
     # Queues are used again: a call in a pipeline of thousands shouldn't cost one.
     $queue = $null
     if (-not $script:FreeQueues.TryPop([ref] $queue)) { $queue = [System.Collections.Concurrent.BlockingCollection[string]]::new() }
@@ -397,85 +414,237 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
     }
     catch [System.IO.IOException], [System.ObjectDisposedException] { $link.Dead = $true }
     finally { [System.Threading.Monitor]::Exit($link.Write) }
+    # Kept: lines that were read before their turn came.
+    @{ Id = $id; Link = $link; Queue = $queue; Open = $true; Kept = $null; Sent = [long] 0; Input = $(if ($Bound.ContainsKey('InputObject')) { $Bound['InputObject'] }) }
+}
 
-    $open = $true
+# Writes what a call answers, to its last message.
+function Receive-HostCall($State, $Call) {
+    $ErrorActionPreference = $State.Error
+    $WarningPreference = $State.Warning
+    $VerbosePreference = $State.Verbose
+    $DebugPreference = $State.Debug
+    $InformationPreference = $State.Information
+    $ProgressPreference = $State.Progress
+    $WhatIfPreference = $State.WhatIf
+    $ConfirmPreference = $State.Confirm
+    $Cmdlet = $State.Cmdlet
+    $Name = $State.Name
+    $link = $Call.Link
+    $id = $Call.Id
     $unacknowledged = 0
     $failure = $null
     $start = 8 + $id.Length
-    try {
-        while ($open) {
-            $line = Receive-HostLine $link $id $queue
-            if ($null -eq $line) {
-                $open = $false
-                $failure = New-HostGoneRecord $link $Name
-                break
+    while ($Call.Open) {
+        $line = if ($Call.Kept -and $Call.Kept.Count) { $Call.Kept.Dequeue() } else { Receive-HostLine $link $id $Call.Queue }
+        if ($null -eq $line) {
+            $Call.Open = $false
+            $failure = New-HostGoneRecord $link $Name
+            break
+        }
+        $kind = $line.Substring($start, $line.IndexOf([char] '"', $start) - $start)
+        if ($kind -eq 'end') {
+            $Call.Open = $false
+            break
+        }
+        $message = Read-HostJson $line
+        switch ($kind) {
+            'items' {
+                $items = $message.items
+                $type = if ($items.PSObject.Properties['type']) { $items.type }
+                if (++$unacknowledged -ge 8) {
+                    Send-HostLine $link "{`"acknowledge`":{`"id`":$id,`"messages`":$unacknowledged}}`n"
+                    $unacknowledged = 0
+                }
+                $guarded = $items.PSObject.Properties['guarded']
+                $secrets = $items.PSObject.Properties['secrets']
+                $bytes = $items.PSObject.Properties['bytes']
+                foreach ($value in $items.values) {
+                    if ($bytes) {
+                        # One array, not its bytes one by one.
+                        $Cmdlet.WriteObject([Convert]::FromBase64String($value), $false)
+                        continue
+                    }
+                    if ($guarded) { $value = Restore-HostText $value }
+                    if ($secrets) { Protect-HostSecret $value $secrets.Value }
+                    if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSTypeNames.Insert(0, $type) }
+                    $Cmdlet.WriteObject($value)
+                }
             }
-            $kind = $line.Substring($start, $line.IndexOf([char] '"', $start) - $start)
-            if ($kind -eq 'end') {
-                $open = $false
-                break
+            'input' { $Cmdlet.WriteObject($Call.Input) }
+            'error' {
+                $record = New-HostErrorRecord $message.error
+                if ($message.error.terminating) { $failure = $record } else { $Cmdlet.WriteError($record) }
             }
-            $message = Read-HostJson $line
-            switch ($kind) {
-                'items' {
-                    $items = $message.items
-                    $type = if ($items.PSObject.Properties['type']) { $items.type }
-                    if (++$unacknowledged -ge 8) {
-                        Send-HostLine $link "{`"acknowledge`":{`"id`":$id,`"messages`":$unacknowledged}}`n"
-                        $unacknowledged = 0
-                    }
-                    $guarded = $items.PSObject.Properties['guarded']
-                    $secrets = $items.PSObject.Properties['secrets']
-                    $bytes = $items.PSObject.Properties['bytes']
-                    foreach ($value in $items.values) {
-                        if ($bytes) {
-                            # One array, not its bytes one by one.
-                            $Cmdlet.WriteObject([Convert]::FromBase64String($value), $false)
-                            continue
-                        }
-                        if ($guarded) { $value = Restore-HostText $value }
-                        if ($secrets) { Protect-HostSecret $value $secrets.Value }
-                        if ($type -and $value -is [System.Management.Automation.PSCustomObject]) { $value.PSTypeNames.Insert(0, $type) }
-                        $Cmdlet.WriteObject($value)
-                    }
+            'window' { $link.Window = $message.window }
+            'warning' { $Cmdlet.WriteWarning($message.warning) }
+            'verbose' { $Cmdlet.WriteVerbose($message.verbose) }
+            'debug' { $Cmdlet.WriteDebug($message.debug) }
+            'information' { Microsoft.PowerShell.Utility\Write-Host $message.information }
+            'progress' { Write-HostProgress $Cmdlet $message.progress }
+            'confirm' {
+                $question = $message.confirm
+                try { $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption) }
+                catch [System.Management.Automation.MethodInvocationException] {
+                    if ($_.Exception.InnerException -is [System.Management.Automation.PipelineStoppedException]) { throw }
+                    $yes = $false
+                    $failure = New-HostErrorRecord ([pscustomobject] @{
+                            code = 'JIM.CannotAsk'; category = 'InvalidOperation'; retryable = $false; target = $Name
+                            message = "$Name needs an answer, and nobody can be asked here: $($_.Exception.InnerException.Message) $($question.question)"
+                            recommendation = 'Give -Confirm:$false (or -Force, where there is one) to go on without asking.'
+                        })
                 }
-                'input' { $Cmdlet.WriteObject($Bound['InputObject']) }
-                'error' {
-                    $record = New-HostErrorRecord $message.error
-                    if ($message.error.terminating) { $failure = $record } else { $Cmdlet.WriteError($record) }
-                }
-                'warning' { $Cmdlet.WriteWarning($message.warning) }
-                'verbose' { $Cmdlet.WriteVerbose($message.verbose) }
-                'debug' { $Cmdlet.WriteDebug($message.debug) }
-                'information' { Microsoft.PowerShell.Utility\Write-Host $message.information }
-                'progress' { Write-HostProgress $Cmdlet $message.progress }
-                'confirm' {
-                    $question = $message.confirm
-                    try { $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption) }
-                    catch [System.Management.Automation.MethodInvocationException] {
-                        if ($_.Exception.InnerException -is [System.Management.Automation.PipelineStoppedException]) { throw }
-                        $yes = $false
-                        $failure = New-HostErrorRecord ([pscustomobject] @{
-                                code = 'JIM.CannotAsk'; category = 'InvalidOperation'; retryable = $false; target = $Name
-                                message = "$Name needs an answer, and nobody can be asked here: $($_.Exception.InnerException.Message) $($question.question)"
-                                recommendation = 'Give -Confirm:$false (or -Force, where there is one) to go on without asking.'
-                            })
-                    }
-                    Send-HostLine $link "{`"answer`":{`"id`":$id,`"yes`":$(if ($yes) { 'true' } else { 'false' })}}`n"
-                }
+                Send-HostLine $link "{`"answer`":{`"id`":$id,`"yes`":$(if ($yes) { 'true' } else { 'false' })}}`n"
             }
         }
-    }
-    finally {
-        $dropped = $null
-        $null = $link.Queues.TryRemove($id, [ref] $dropped)
-        # Still open: the user stopped the command, or what follows in the pipeline has enough.
-        if (-not $open) { $script:FreeQueues.Push($queue) }
-        elseif (-not $link.Dead) { Send-HostLine $link "{`"cancel`":{`"id`":$id}}`n" }
     }
     if ($failure) {
         if ($failure.FullyQualifiedErrorId -eq 'JIM.HostEnded') { $Cmdlet.WriteError($failure) } else { $Cmdlet.ThrowTerminatingError($failure) }
     }
+}
+
+# Still open: the user stopped the command, or what follows in the pipeline has enough.
+function Close-HostCall($Call) {
+    $dropped = $null
+    $null = $Call.Link.Queues.TryRemove($Call.Id, [ref] $dropped)
+    if (-not $Call.Open) { $script:FreeQueues.Push($Call.Queue) }
+    elseif (-not $Call.Link.Dead) { Send-HostLine $Call.Link "{`"cancel`":{`"id`":$($Call.Id)}}`n" }
+}
+
+# One call, from the bound parameters to the last message.
+function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
+    $call = Start-HostCall $State $Set $Bound
+    try { Receive-HostCall $State $call }
+    finally { Close-HostCall $call }
+}
+
+# One item of a pipeline. It may stay in flight while the next ones come; results are written in the
+# order of the items all the same.
+function Send-HostCmdlet($State, [string] $Set, $Bound) {
+    if (-not $State.ContainsKey('Calls')) {
+        Invoke-HostCmdlet $State $Set $Bound
+        return
+    }
+    $now = [System.Diagnostics.Stopwatch]::GetTimestamp()
+    # The window opens while items come faster than answers; somebody who waits for the next item sees
+    # the last result first.
+    if ($State.Left) {
+        $State.Width = if ($now - $State.Left -lt $State.Took) { [Math]::Min($State.Width * 2, $script:Link.Window) } else { 1 }
+    }
+    # A new name may be one that the next item looks up.
+    if ($State.Impact -and ($Bound.ContainsKey('Name') -or $Bound.ContainsKey('NewName'))) {
+        Receive-HostWindow $State 1
+        $State.Width = 1
+    }
+    $call = Start-HostCall $State $Set $Bound
+    $call.Sent = $now
+    if ($State.Impact -and -not $State.Calls.Count) { $script:Ahead.Add($State) }
+    $State.Calls.Enqueue($call)
+    Receive-HostWindow $State $State.Width
+    $State.Left = [System.Diagnostics.Stopwatch]::GetTimestamp()
+}
+
+# The end of a pipeline: everything that is still in flight.
+function Complete-HostCmdlet($State) {
+    if ($State.ContainsKey('Calls')) { Receive-HostWindow $State 1 }
+}
+
+# Takes answers until fewer than $Width calls are in flight.
+function Receive-HostWindow($State, [int] $Width) {
+    $whole = $false
+    try {
+        while ($State.Calls.Count -ge $Width) {
+            $call = $State.Calls.Peek()
+            Receive-HostCall $State $call
+            $null = $State.Calls.Dequeue()
+            Close-HostCall $call
+            # With more in flight the time is not the server's alone.
+            if ($State.Width -eq 1) { $State.Took = [System.Diagnostics.Stopwatch]::GetTimestamp() - $call.Sent }
+        }
+        $whole = $true
+    }
+    finally {
+        if (-not $whole) { Stop-HostWindow $State }
+        elseif ($State.Impact -and -not $State.Calls.Count) { $null = $script:Ahead.Remove($State) }
+    }
+}
+
+# Ctrl-C, or the end of a pipeline by an error: nothing new leaves. Changes that have left are waited
+# for a moment, and what became of them is said: they are nobody's to guess.
+function Stop-HostWindow($State) {
+    $calls = $State.Calls.ToArray()
+    $State.Calls.Clear()
+    if ($State.Impact) {
+        $null = $script:Ahead.Remove($State)
+        $text = Get-HostOutcome $State $calls 250
+        if ($text -and $State.Cmdlet.Host) { $State.Cmdlet.Host.UI.WriteWarningLine($text) }
+    }
+    foreach ($call in $calls) { Close-HostCall $call }
+}
+
+# Before another call of this runspace: changes in flight come first, as they would one by one.
+function Wait-HostChange($State) {
+    foreach ($other in $script:Ahead.ToArray()) {
+        if ([object]::ReferenceEquals($other, $State)) { continue }
+        # The engine takes the runtime from the cmdlets of a pipeline that was cut off elsewhere.
+        if ($null -ne $other.Cmdlet.CommandRuntime) {
+            foreach ($call in $other.Calls) { Read-HostCall $call ([long]::MaxValue) }
+            continue
+        }
+        $null = $script:Ahead.Remove($other)
+        $calls = $other.Calls.ToArray()
+        $other.Calls.Clear()
+        $text = Get-HostOutcome $other $calls 10000
+        foreach ($call in $calls) { Close-HostCall $call }
+        if ($text) { $State.Cmdlet.WriteWarning($text) }
+    }
+}
+
+# Reads a call to its end and keeps the lines for when its turn comes. False when $Until came first.
+function Read-HostCall($Call, [long] $Until) {
+    if (-not $Call.Kept) { $Call.Kept = [System.Collections.Generic.Queue[string]]::new() }
+    elseif ($Call.Kept.Count -and $Call.Kept.ToArray()[-1].EndsWith(',"end":true}')) { return }
+    while ($true) {
+        $line = Receive-HostLine $Call.Link $Call.Id $Call.Queue $Until
+        if (-not $line) { return }
+        $Call.Kept.Enqueue($line)
+        if ($line.EndsWith(',"end":true}')) { return }
+    }
+}
+
+# What became of changes that a stopped pipeline left in flight, as one text; nothing when there were none.
+function Get-HostOutcome($State, $Calls, [int] $Milliseconds) {
+    $open = @($Calls | Microsoft.PowerShell.Core\Where-Object { $_.Open })
+    if (-not $open.Count) { return }
+    foreach ($call in $open) {
+        if (-not $call.Link.Dead) { Send-HostLine $call.Link "{`"cancel`":{`"id`":$($call.Id),`"unsent`":true}}`n" }
+    }
+    $until = [System.Diagnostics.Stopwatch]::GetTimestamp() + $Milliseconds * [System.Diagnostics.Stopwatch]::Frequency / 1000
+    $made = $unsent = $unknown = 0
+    $failures = [System.Collections.Generic.List[string]]::new()
+    foreach ($call in $open) {
+        Read-HostCall $call $until
+        $ended = $false
+        $failed = $null
+        foreach ($line in $call.Kept) {
+            if ($line.EndsWith(',"end":true}')) { $ended = $true }
+            elseif ($line.StartsWith("{`"id`":$($call.Id),`"error`"")) { $failed = (Read-HostJson $line).error }
+        }
+        $call.Open = -not $ended
+        if ($failed -and $failed.code -eq 'JIM.NotSent') { $unsent++ }
+        elseif ($failed) { $failures.Add($failed.message) }
+        elseif ($ended) { $made++ }
+        else { $unknown++ }
+    }
+    if ($made + $failures.Count + $unknown -eq 0) { return }
+    $parts = [System.Collections.Generic.List[string]]::new()
+    if ($made) { $parts.Add("$made made") }
+    if ($failures.Count) { $parts.Add("$($failures.Count) failed") }
+    if ($unsent) { $parts.Add("$unsent not sent") }
+    if ($unknown) { $parts.Add("$unknown without an answer yet: look before you repeat them") }
+    $text = "$($State.Name) was stopped with changes on their way: $($parts -join ', ')."
+    foreach ($failure in $failures) { $text += "`n$failure" }
+    $text
 }
 
 function Write-HostProgress($Cmdlet, $Progress) {

@@ -15,6 +15,7 @@ use super::message::{Accept, Method, Request, Response};
 use super::retry::{Event, Gate, RetryPolicy};
 use super::tls::{self, TlsOptions};
 use super::transport::{self, Answered, Reached, Setting};
+use super::window::{Place, Window};
 
 const USER_AGENT: &str = concat!("jimhost/", env!("CARGO_PKG_VERSION"));
 const MOST_REDIRECTS: u32 = 5;
@@ -80,6 +81,8 @@ pub struct Options {
     pub retry: RetryPolicy,
     /// Largest answer that is read, after decompression. Default 256 MiB.
     pub max_answer_bytes: usize,
+    /// Requests on their way at once; others wait. Default 8.
+    pub max_in_flight: u32,
     /// Asked (anonymously) after a 401 whether the server's database is up: it refuses good keys
     /// while that is down. `None` for servers without such a path.
     pub readiness_path: Option<String>,
@@ -96,6 +99,7 @@ impl Options {
             connect_timeout: Duration::from_secs(15),
             retry: RetryPolicy::default(),
             max_answer_bytes: 256 * 1024 * 1024,
+            max_in_flight: 8,
             readiness_path: Some("/api/v1/health/ready".to_owned()),
         }
     }
@@ -112,6 +116,7 @@ struct Shared {
     options: Options,
     auth: RwLock<Auth>,
     gate: Gate,
+    window: Window,
 }
 
 impl fmt::Debug for Connection {
@@ -148,7 +153,8 @@ impl Connection {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|cause| ApiError::Setup { cause: cause.to_string() })?;
-        let shared = Shared { client, options, auth: RwLock::new(auth), gate: Gate::default() };
+        let window = Window::new(options.max_in_flight);
+        let shared = Shared { client, options, auth: RwLock::new(auth), gate: Gate::default(), window };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -241,13 +247,19 @@ impl Connection {
         let (mut failures, mut limited, mut hops) = (0, 0, 0);
         let mut maybe_done = false;
         loop {
-            self.wait_for_turn(request, limited > 0, observe).await;
+            let place = self.turn(request, limited > 0, observe).await;
+            observe(Event::Sending);
             let auth = self.auth_for(request);
             let may_retry = !request.once && failures < policy.transport_retries;
-            let (reason, asked) = match self.attempt(request, &auth, url.clone()).await {
+            let attempted = self.attempt(request, &auth, url.clone()).await;
+            drop(place);
+            let (reason, asked) = match attempted {
                 Ok(answered) if answered.status == 429 => {
                     let wait = policy.rate_limit_wait(limited, retry_after(&answered));
-                    self.shared.gate.shut_for(policy.scaled(wait));
+                    // Those already on their way bring more 429s: one pause, one step down.
+                    if self.shared.gate.shut_for(policy.scaled(wait)) {
+                        self.shared.window.shrink();
+                    }
                     if request.once || limited >= policy.rate_limit_retries {
                         return Ok((auth, answered, limited));
                     }
@@ -272,7 +284,10 @@ impl Connection {
                 Ok(answered) if maybe_done && request.method == Method::Delete && answered.status == 404 => {
                     return Ok((auth, Answered { status: 204, body: Vec::new(), ..answered }, limited));
                 }
-                Ok(answered) => return Ok((auth, answered, limited)),
+                Ok(answered) => {
+                    self.shared.window.answered();
+                    return Ok((auth, answered, limited));
+                }
                 Err(failed) if may_retry && may_send_again(request.method, failed.reached) => {
                     maybe_done |= failed.reached == Reached::Unknown;
                     (failed.error.to_string(), None)
@@ -286,16 +301,25 @@ impl Connection {
         }
     }
 
+    /// Waits until the connection is not paused and the window has a place.
     /// `told`: this call brought the 429 home, its observer knows of the wait already.
-    async fn wait_for_turn<F: Fn(Event)>(&self, request: &Request, told: bool, observe: &F) {
+    async fn turn<F: Fn(Event)>(&self, request: &Request, mut told: bool, observe: &F) -> Option<Place<'_>> {
         if request.once {
-            return;
+            return None;
         }
-        if let Some(left) = self.shared.gate.remaining() {
-            if !told {
-                observe(Event::Paused { left });
+        loop {
+            if let Some(left) = self.shared.gate.remaining() {
+                if !told {
+                    observe(Event::Paused { left });
+                    told = true;
+                }
+                self.shared.gate.pass().await;
             }
-            self.shared.gate.pass().await;
+            let place = self.shared.window.enter().await;
+            // The pause may have begun while this call waited for its place.
+            if self.shared.gate.remaining().is_none() {
+                return Some(place);
+            }
         }
     }
 

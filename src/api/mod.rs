@@ -10,6 +10,7 @@ mod page;
 mod retry;
 mod tls;
 mod transport;
+mod window;
 
 #[cfg(test)]
 mod tests;

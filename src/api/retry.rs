@@ -77,13 +77,16 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Shuts the gate for `wait` from now; a longer pause that runs already stays.
-    pub(super) fn shut_for(&self, wait: Duration) {
+    /// Shuts the gate for `wait` from now; a longer pause that runs already stays. Whether it was open.
+    pub(super) fn shut_for(&self, wait: Duration) -> bool {
         let mut opens = self.opens.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = Instant::now() + wait;
+        let now = Instant::now();
+        let until = now + wait;
+        let was_open = opens.is_none_or(|earlier| earlier <= now);
         if opens.is_none_or(|earlier| earlier < until) {
             *opens = Some(until);
         }
+        was_open
     }
 
     /// What is left of a pause.
@@ -103,6 +106,8 @@ impl Gate {
 /// What happens on the way to an answer; `Display` gives the verbose line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// An attempt begins: from here on the server may have carried the request out.
+    Sending,
     /// The server answered 429.
     RateLimited { wait: Duration, retry: u32, of: u32 },
     /// Another call on this connection was told to wait, so this one waits too.
@@ -116,6 +121,7 @@ pub enum Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Sending => write!(f, "Sending."),
             Self::RateLimited { wait, retry, of } => {
                 write!(f, "The server asked to wait {} (429), retry {retry} of {of}.", Seconds(*wait))
             }
@@ -192,8 +198,8 @@ mod tests {
     #[tokio::test]
     async fn a_shorter_pause_never_opens_the_gate_early() {
         let gate = Gate::default();
-        gate.shut_for(Duration::from_millis(80));
-        gate.shut_for(Duration::from_millis(1));
+        assert!(gate.shut_for(Duration::from_millis(80)));
+        assert!(!gate.shut_for(Duration::from_millis(1)));
         let start = Instant::now();
         gate.pass().await;
         assert!(start.elapsed() >= Duration::from_millis(75));

@@ -98,7 +98,15 @@ fn read_arguments(text: &str) -> Result<Map<String, Value>, String> {
 }
 
 fn call(cmdlet: &str, arguments: Map<String, Value>, preferences: Preferences) -> Call {
-    Call { id: 1, cmdlet: cmdlet.to_owned(), set: None, arguments, preferences, environment: environment() }
+    Call {
+        id: 1,
+        cmdlet: cmdlet.to_owned(),
+        set: None,
+        arguments,
+        preferences,
+        environment: environment(),
+        pipeline: None,
+    }
 }
 
 /// What cmdlets may see of this process's environment.

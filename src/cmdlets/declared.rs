@@ -108,7 +108,13 @@ async fn change(
         return Ok(());
     }
     let request = request_of(template, built);
-    let answer = send(context, connected, &request).await.map_err(|f| worded(context, f, variables))?;
+    let lane = context.session.lane(&request.path).await;
+    let answer = send(context, connected, &request).await;
+    drop(lane);
+    if let Some(mark) = context.pipeline.as_deref().filter(|_| renames(context)) {
+        context.session.pipelines.forget_names(mark);
+    }
+    let answer = answer.map_err(|f| worded(context, f, variables))?;
     warn(context, &answer).await;
     if !passes && cmdlet.emit != Emit::Always {
         return Ok(());
@@ -134,6 +140,10 @@ async fn change(
         }
     }
     Ok(())
+}
+
+fn renames(context: &Context<'_>) -> bool {
+    ["Name", "NewName"].iter().any(|name| context.arguments.is_bound(name))
 }
 
 /// Whether the user wants the change.
@@ -348,7 +358,11 @@ fn input_name(context: &Context<'_>, property: &str) -> Option<String> {
 pub async fn send(context: &Context<'_>, connected: &Connected, request: &Request) -> Result<Response, Failure> {
     let output = context.output;
     output.verbose(&format!("{} {}{}", request.method, connected.url, request.path)).await;
-    let observe = |event: Event| output.verbose_now(&event.to_string());
+    let observe = |event: Event| match event {
+        Event::Sending if request.method == Method::Get => {}
+        Event::Sending => context.leaving(),
+        event => output.verbose_now(&event.to_string()),
+    };
     let started = Instant::now();
     let outcome = connected.send(request, &observe).await;
     if output.preferences.debug {

@@ -25,7 +25,22 @@ pub async fn resolve(context: &Context<'_>, variables: &mut Variables<'_>) -> Re
 }
 
 async fn find(context: &Context<'_>, variables: &Variables<'_>, lookup: &Lookup, name: &str) -> Result<Value, Failure> {
-    pick(lookup, &all(context, variables, lookup, name).await?, name)
+    let Some(pipeline) = context.pipeline.as_deref() else {
+        return pick(lookup, &all(context, variables, lookup, name).await?, name);
+    };
+    let path = variables.path(&lookup.path);
+    let names = context.session.pipelines.names(pipeline, &path);
+    let known = names.initialized();
+    // One flight for all calls that wait.
+    let list = names.get_or_try_init(|| all(context, variables, lookup, name)).await?;
+    match pick(lookup, list, name) {
+        // It may be newer than what was read for an earlier item.
+        Err(Failure::NameNotFound { .. }) if known => {
+            context.session.pipelines.forget_list(pipeline, &path);
+            pick(lookup, &all(context, variables, lookup, name).await?, name)
+        }
+        found => found,
+    }
 }
 
 /// All names of a list with their ids; `name` is for messages.

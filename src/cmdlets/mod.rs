@@ -7,6 +7,7 @@ mod jim;
 mod lookup;
 mod names;
 mod output;
+mod pipeline;
 mod session;
 mod wildcard;
 
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 use crate::host::Output;
 use crate::protocol::Call;
 use serde_json::{Map, Value};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -30,20 +32,48 @@ pub struct Context<'a> {
     pub output: &'a Output,
     /// What the client's environment says; see `protocol::Call`.
     pub environment: Map<String, Value>,
+    /// See `protocol::Call`.
+    pub pipeline: Option<String>,
+    /// Held until the change leaves.
+    turn: RefCell<Option<pipeline::Turn>>,
 }
 
 /// Runs a call to its end. What it writes goes to `output`, what ends it comes back.
 pub async fn run(session: &Rc<Session>, call: Call, output: &Output) -> Result<(), Failure> {
     let row = catalog::find(&call.cmdlet).ok_or_else(|| Failure::UnknownCmdlet(call.cmdlet.clone()))?;
     let arguments = Arguments::bind(&row.cmdlet, call.set.as_deref(), call.arguments)?;
-    let context = Context { session, row, arguments, output, environment: call.environment };
+    let context = Context {
+        session,
+        row,
+        arguments,
+        output,
+        environment: call.environment,
+        pipeline: call.pipeline,
+        turn: RefCell::default(),
+    };
     match context.row.cmdlet.handler.as_deref() {
-        None => declared::run(&context).await,
+        None => {
+            context.take_turn().await;
+            declared::run(&context).await
+        }
         Some(handler) => jim::run(handler, &context).await,
     }
 }
 
 impl Context<'_> {
+    /// Waits until changes of earlier calls of the pipeline have left.
+    async fn take_turn(&self) {
+        if let Some(mark) = self.pipeline.as_deref().filter(|_| self.row.cmdlet.impact.is_some()) {
+            *self.turn.borrow_mut() = Some(self.session.pipelines.turn(mark).await);
+        }
+    }
+
+    /// A change leaves now; the next call of the pipeline may go on.
+    pub fn leaving(&self) {
+        self.output.sending();
+        self.turn.borrow_mut().take();
+    }
+
     /// "change run profile 7 of connected system 1"
     pub fn action(&self, variables: &Variables<'_>) -> String {
         variables.sentence(&self.row.cmdlet.action)

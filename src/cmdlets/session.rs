@@ -5,17 +5,24 @@ use crate::credentials::{ServerKey, Source};
 use crate::failure::Failure;
 use crate::login::{AuthConfig, Tokens};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Tokens are renewed when they have less than this left.
 const RENEW_WITHIN: Duration = Duration::from_secs(120);
+/// Paths remembered before the idle ones are forgotten.
+const MOST_LANES: usize = 64;
 
 /// One host, one connection: every runspace of the client shares it.
 #[derive(Default)]
 pub struct Session {
     connected: RefCell<Option<Rc<Connected>>>,
     pub completions: super::complete::Cache,
+    pub pipelines: super::pipeline::Pipelines,
+    /// Changes of one resource go in the order of their calls.
+    lanes: RefCell<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// A proven connection.
@@ -49,6 +56,18 @@ pub struct Login {
 impl Session {
     pub fn connection(&self) -> Result<Rc<Connected>, Failure> {
         self.connected.borrow().clone().ok_or(Failure::NotConnected)
+    }
+
+    /// Waits until earlier changes of this path are done; first come, first served.
+    pub async fn lane(&self, path: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        let lane = {
+            let mut lanes = self.lanes.borrow_mut();
+            if lanes.len() >= MOST_LANES {
+                lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
+            }
+            Arc::clone(lanes.entry(path.to_owned()).or_default())
+        };
+        lane.lock_owned().await
     }
 
     pub fn current(&self) -> Option<Rc<Connected>> {

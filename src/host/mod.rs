@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::protocol::{self, Call, ClientHello, FromHost, HostHello, Message, Preferences, ToHost};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::rc::Rc;
 use stdio::Input;
@@ -89,6 +90,7 @@ impl Host {
                     running.controls.credit.add_permits((taken.messages as usize).min(output::UNREAD_MESSAGES));
                 }
             }
+            ToHost::Cancel(reference) if reference.unsent => self.cancel_unsent(reference.id).await,
             ToHost::Cancel(reference) => {
                 let running = self.calls.borrow_mut().remove(&reference.id);
                 if let Some(running) = running {
@@ -97,6 +99,17 @@ impl Host {
                 }
             }
         }
+    }
+
+    /// Ends a call that has changed nothing yet; one that has sent its request goes on.
+    async fn cancel_unsent(&self, id: u64) {
+        let waits = |running: &Running| !running.controls.sent.get();
+        let running = match self.calls.borrow_mut().entry(id) {
+            Entry::Occupied(entry) if waits(entry.get()) => entry.remove(),
+            _ => return,
+        };
+        running.task.abort();
+        self.complain(id, Failure::NotSent).await;
     }
 
     async fn greet(&mut self, hello: &ClientHello) {

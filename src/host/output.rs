@@ -22,6 +22,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 pub struct Controls {
     pub credit: std::rc::Rc<Semaphore>,
     pub answers: mpsc::UnboundedSender<bool>,
+    /// A changing request has left.
+    pub sent: std::rc::Rc<Cell<bool>>,
 }
 
 #[derive(Debug)]
@@ -32,13 +34,16 @@ pub struct Output {
     credit: std::rc::Rc<Semaphore>,
     answers: tokio::sync::Mutex<mpsc::UnboundedReceiver<bool>>,
     last_progress: Cell<Option<Instant>>,
+    sent: std::rc::Rc<Cell<bool>>,
 }
 
 impl Output {
     pub fn new(id: u64, preferences: Preferences, lines: mpsc::Sender<Vec<u8>>) -> (Self, Controls) {
         let credit = std::rc::Rc::new(Semaphore::new(UNREAD_MESSAGES));
         let (sender, receiver) = mpsc::unbounded_channel();
-        let controls = Controls { credit: std::rc::Rc::clone(&credit), answers: sender };
+        let sent = std::rc::Rc::new(Cell::new(false));
+        let controls =
+            Controls { credit: std::rc::Rc::clone(&credit), answers: sender, sent: std::rc::Rc::clone(&sent) };
         let output = Self {
             id,
             preferences,
@@ -46,6 +51,7 @@ impl Output {
             credit,
             answers: tokio::sync::Mutex::new(receiver),
             last_progress: Cell::new(None),
+            sent,
         };
         (output, controls)
     }
@@ -152,6 +158,16 @@ impl Output {
         }
         self.send(Message::Confirm(confirm)).await;
         self.answers.lock().await.recv().await.unwrap_or(false)
+    }
+
+    /// Notes that a changing request leaves now: the call is no longer one that never happened.
+    pub fn sending(&self) {
+        self.sent.set(true);
+    }
+
+    /// Tells the client how many calls it may send ahead.
+    pub async fn window(&self, calls: u32) {
+        self.send(Message::Window(calls)).await;
     }
 
     pub async fn failure(&self, failure: &Failure) {

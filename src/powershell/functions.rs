@@ -3,7 +3,7 @@
 
 use super::quoted;
 use crate::catalog::Row;
-use crate::catalog::row::{Cmdlet, Impact, Kind, Membership, Parameter};
+use crate::catalog::row::{self, Cmdlet, Emit, Impact, Kind, Membership, Method, Parameter};
 use std::fmt::Write as _;
 
 /// One function.
@@ -25,9 +25,31 @@ pub fn function(row: &Row) -> String {
     } else {
         let _ = writeln!(text, "    param(\n{}\n    )", parameters.join(",\n"));
     }
-    let _ = writeln!(text, "    begin {{ $state = {} }}", enter(cmdlet));
-    text.push_str("    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }\n}\n");
+    if goes_ahead(cmdlet) {
+        let _ = writeln!(
+            text,
+            "    begin {{\n        $state = {}\n        Enable-HostWindow $state $PSBoundParameters\n    }}",
+            enter(cmdlet)
+        );
+        text.push_str("    process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }\n");
+        text.push_str("    end { Complete-HostCmdlet $state }\n}\n");
+    } else {
+        let _ = writeln!(text, "    begin {{ $state = {} }}", enter(cmdlet));
+        text.push_str("    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }\n}\n");
+    }
     text
+}
+
+/// Whether items of a pipeline may be in flight together: reads, and changes of what is there already
+/// that say nothing unless they are asked to. What is created keeps its order.
+fn goes_ahead(cmdlet: &Cmdlet) -> bool {
+    let takes_input = cmdlet.parameter.iter().flat_map(|p| p.sets.values()).any(|m| m.by_value || m.by_name);
+    let allowed = |request: &row::Request| match request.method {
+        Method::Get => true,
+        Method::Post => request.read_only,
+        Method::Put | Method::Patch | Method::Delete => cmdlet.impact.is_some() && cmdlet.emit != Emit::Always,
+    };
+    takes_input && cmdlet.handler.is_none() && !cmdlet.request.is_empty() && cmdlet.request.iter().all(allowed)
 }
 
 fn binding(cmdlet: &Cmdlet) -> String {
@@ -199,7 +221,7 @@ mod tests {
             "[CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]",
             "[Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]\n        [PSCustomObject] $InputObject",
             "[ValidateRange(1, 10000)]\n        [int] $PageSize",
-            "begin { $state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name', 'RunProfileId') }",
+            "$state = Enter-HostCmdlet 'Set-JIMRunProfile' $PSCmdlet $PSBoundParameters 2 @('ConnectedSystemId', 'Id', 'Name', 'RunProfileId')\n        Enable-HostWindow $state",
         ] {
             assert!(text.contains(expected), "{expected}\nnot in\n{text}");
         }

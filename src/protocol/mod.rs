@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 pub const VERSION: u32 = 1;
 
 /// What this host can do beyond version 1; clients ignore what they don't know.
-pub const FEATURES: &[&str] = &["cancel", "confirm", "acknowledge", "complete"];
+pub const FEATURES: &[&str] = &["cancel", "confirm", "acknowledge", "complete", "window"];
 
 /// A message to the host.
 #[derive(Debug, Deserialize)]
@@ -56,6 +56,9 @@ pub struct Call {
     /// Values of the client's environment that cmdlets may use; only `Connect-JIM` asks for them.
     #[serde(default)]
     pub environment: Map<String, Value>,
+    /// Calls of one cmdlet in one pipeline share this text: names are looked up once for all of them.
+    #[serde(default)]
+    pub pipeline: Option<String>,
 }
 
 /// The preferences that change what the host sends or does.
@@ -100,6 +103,9 @@ pub struct Complete {
 #[derive(Debug, Deserialize)]
 pub struct Reference {
     pub id: u64,
+    /// Only if nothing that changes anything was sent yet; else the call goes on to its end.
+    #[serde(default)]
+    pub unsent: bool,
 }
 
 /// A message from the host.
@@ -125,6 +131,8 @@ pub enum Message<'a> {
     Progress(&'a Progress),
     Confirm(&'a Confirm),
     Error(&'a ErrorReport),
+    /// How many calls the client may send ahead from now on; comes with a connection.
+    Window(u32),
     /// The call has ended; nothing more comes with this id.
     End,
 }
@@ -244,6 +252,7 @@ impl Serialize for FromHost<'_> {
             Message::Hello(hello) => map.serialize_entry("hello", hello)?,
             Message::Items(items) => map.serialize_entry("items", items)?,
             Message::Input => map.serialize_entry("input", &true)?,
+            Message::Window(calls) => map.serialize_entry("window", calls)?,
             Message::Verbose(text) => map.serialize_entry("verbose", text)?,
             Message::Debug(text) => map.serialize_entry("debug", text)?,
             Message::Warning(text) => map.serialize_entry("warning", text)?,

@@ -92,6 +92,7 @@ fn store_for(context: &Context<'_>) -> Option<Store> {
 
 fn options(context: &Context<'_>, url: &Url) -> Options {
     let mut options = Options::new(url.clone());
+    options.max_in_flight = max_concurrency(context);
     options.tls = TlsOptions {
         skip_certificate_check: context.arguments.flag("SkipCertificateCheck"),
         certificate_file: context.arguments.text("CertificateFile").map(PathBuf::from),
@@ -458,6 +459,7 @@ pub async fn renew(connected: &Connected, login: &Login) -> Result<(), Failure> 
 
 async fn welcome(context: &Context<'_>, connected: &Connected, remark: &str) {
     let version = connected.server_version.as_ref().map(|v| format!(" {v}")).unwrap_or_default();
+    context.output.window(connected.max_concurrency).await;
     context.output.information(&format!("Connected to JIM{version} at {}.{remark}", connected.url)).await;
 }
 
