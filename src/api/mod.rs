@@ -15,7 +15,7 @@ mod transport;
 mod tests;
 
 pub use connection::{Auth, Connection, Options};
-pub use error::ApiError;
+pub use error::{Answer, ApiError, Unexpected};
 pub use message::{Accept, Method, Request, Response, encode_segment};
 pub use page::Page;
 pub use retry::Event;

@@ -1,6 +1,7 @@
 //! The way out of one call: everything a cmdlet writes goes through here, in order, with
 //! back-pressure from the client.
 
+use crate::catalog::row::Product;
 use crate::failure::Failure;
 use crate::protocol::{Confirm, ErrorReport, FromHost, Items, Message, Preferences, Progress};
 use serde_json::value::RawValue;
@@ -32,6 +33,8 @@ pub struct Output {
     credit: std::rc::Rc<Semaphore>,
     answers: tokio::sync::Mutex<mpsc::UnboundedReceiver<bool>>,
     last_progress: Cell<Option<Instant>>,
+    /// Whose cmdlet it is: error codes begin with it.
+    pub product: Cell<Product>,
 }
 
 impl Output {
@@ -46,6 +49,7 @@ impl Output {
             credit,
             answers: tokio::sync::Mutex::new(receiver),
             last_progress: Cell::new(None),
+            product: Cell::new(Product::Jim),
         };
         (output, controls)
     }
@@ -155,7 +159,7 @@ impl Output {
     }
 
     pub async fn failure(&self, failure: &Failure) {
-        self.error(&failure.report()).await;
+        self.error(&failure.report(self.product.get())).await;
     }
 
     pub async fn error(&self, report: &ErrorReport) {
