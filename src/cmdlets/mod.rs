@@ -6,14 +6,17 @@ mod declared;
 mod jim;
 mod lookup;
 mod names;
+mod ndm;
 mod output;
 mod session;
 mod wildcard;
 
 pub use complete::complete;
+pub use ndm::NdmError;
 pub use session::Session;
 
 use crate::binding::{Arguments, Variables};
+use crate::catalog::row::Product;
 use crate::catalog::{self, Row};
 use crate::failure::Failure;
 use crate::host::Output;
@@ -35,11 +38,13 @@ pub struct Context<'a> {
 /// Runs a call to its end. What it writes goes to `output`, what ends it comes back.
 pub async fn run(session: &Rc<Session>, call: Call, output: &Output) -> Result<(), Failure> {
     let row = catalog::find(&call.cmdlet).ok_or_else(|| Failure::UnknownCmdlet(call.cmdlet.clone()))?;
+    output.product.set(row.product);
     let arguments = Arguments::bind(&row.cmdlet, call.set.as_deref(), call.arguments)?;
     let context = Context { session, row, arguments, output, environment: call.environment };
-    match context.row.cmdlet.handler.as_deref() {
-        None => declared::run(&context).await,
-        Some(handler) => jim::run(handler, &context).await,
+    match (context.row.cmdlet.handler.as_deref(), context.row.product) {
+        (None, _) => declared::run(&context).await,
+        (Some(handler), Product::Jim) => jim::run(handler, &context).await,
+        (Some(handler), Product::Ndm) => ndm::run(handler, &context).await,
     }
 }
 

@@ -11,10 +11,11 @@ use std::time::{Duration, SystemTime};
 /// Tokens are renewed when they have less than this left.
 const RENEW_WITHIN: Duration = Duration::from_secs(120);
 
-/// One host, one connection: every runspace of the client shares it.
+/// One host, one connection for each product: every runspace of the client shares them.
 #[derive(Default)]
 pub struct Session {
     connected: RefCell<Option<Rc<Connected>>>,
+    ndm: RefCell<Option<Rc<super::ndm::Connected>>>,
     pub completions: super::complete::Cache,
 }
 
@@ -53,6 +54,15 @@ impl Session {
 
     pub fn current(&self) -> Option<Rc<Connected>> {
         self.connected.borrow().clone()
+    }
+
+    /// The connection to Directory Manager; `None` before Connect-NDM.
+    pub fn ndm(&self) -> Option<Rc<super::ndm::Connected>> {
+        self.ndm.borrow().clone()
+    }
+
+    pub fn set_ndm(&self, connected: Option<Rc<super::ndm::Connected>>) {
+        *self.ndm.borrow_mut() = connected;
     }
 
     pub fn set(&self, connected: Option<Rc<Connected>>) {
