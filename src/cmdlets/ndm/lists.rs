@@ -24,7 +24,7 @@ pub async fn jobs(context: &Context<'_>) -> Result<(), Failure> {
             // The document as a whole holds secrets; its own summary doesn't.
             Ok(document) => {
                 if let Some(info) = Entity::Job.info(&document) {
-                    context.output.item(context.type_name(), shape::verbatim(info)).await;
+                    context.output.item(context.type_name(), shape::texts_kept(info)).await;
                 }
             }
             Err(error) => context.output.failure(&error.into()).await,
@@ -47,7 +47,7 @@ pub async fn names(context: &Context<'_>) -> Result<(), Failure> {
     let wanted = |row: &RawValue| {
         pattern.is_none_or(|pattern| is_like(&shape::text_property(row, "name").unwrap_or_default(), pattern))
     };
-    let rows: Vec<Box<RawValue>> = names.iter().filter(|row| wanted(row)).map(|row| shape::verbatim(row)).collect();
+    let rows: Vec<Box<RawValue>> = names.iter().filter(|row| wanted(row)).map(|row| shape::texts_kept(row)).collect();
     context.output.items(context.type_name(), &rows).await;
     Ok(())
 }
@@ -81,7 +81,7 @@ async fn write(context: &Context<'_>, mut rows: Rows<'_, '_>) -> Result<(), Fail
 }
 
 async fn emit(context: &Context<'_>, rows: impl Iterator<Item = Box<RawValue>>) {
-    let values: Vec<Box<RawValue>> = rows.map(|row| shape::verbatim(&row)).collect();
+    let values: Vec<Box<RawValue>> = rows.map(|row| shape::texts_kept(&row)).collect();
     context.output.items(context.type_name(), &values).await;
 }
 
