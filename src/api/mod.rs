@@ -12,7 +12,7 @@ mod tls;
 mod transport;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use connection::{Auth, Connection, Options};
 pub use error::{Answer, ApiError, Unexpected};

@@ -98,7 +98,10 @@ impl NdmError {
             ApiError::AuthenticationFailed { answer, .. } => {
                 Self::TokenRefused { action, server, given: given_token, answer }
             }
-            ApiError::AccessDenied { answer } if answer.web_page => Self::AddressNotAllowed { action, server, answer },
+            // The product documents no 403 of its own, so one without words is the web server's as well.
+            ApiError::AccessDenied { answer } if answer.web_page || answer.message.is_none() => {
+                Self::AddressNotAllowed { action, server, answer }
+            }
             ApiError::AccessDenied { answer } => Self::AccessDenied { action, answer },
             // These speak of API keys, which this product doesn't have.
             ApiError::IdentityProviderDown { answer, .. } => {

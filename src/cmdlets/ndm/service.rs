@@ -283,3 +283,105 @@ fn safe(error: ApiError) -> ApiError {
 pub(super) fn refused(action: &str, target: Option<String>, refusal: Refusal) -> NdmError {
     NdmError::Refused { action: action.to_owned(), target, refusal: Box::new(refusal) }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::api::tests::scripted::{Reply, Server, json};
+    use crate::api::{Auth, Connection, Options};
+    use crate::credentials::ServerKey;
+    use crate::protocol::Preferences;
+    use secrecy::SecretString;
+
+    /// Runs `call` on a server that answers every request with `reply`; the result and what was sent.
+    async fn told<T>(
+        reply: impl Fn() -> Reply + Send + Sync + 'static,
+        call: impl AsyncFnOnce(&Service<'_>) -> T,
+    ) -> (T, Vec<String>) {
+        let server = Server::start(move |_, _| reply()).await;
+        let url = url::Url::parse(&server.base()).unwrap();
+        let mut options = Options::new(url.clone());
+        options.retry.scale = 0.001;
+        let api = Connection::new(options, Auth::Bearer(SecretString::from("token-1"))).unwrap();
+        let connected = Connected { api, server: server.base(), key: ServerKey::of(&url), access: Access::Token };
+        let (lines, _read) = tokio::sync::mpsc::channel(64);
+        let (output, _controls) = Output::new(1, Preferences::default(), lines);
+        let result = call(&Service { output: &output, connected: Rc::new(connected) }).await;
+        (result, server.requests())
+    }
+
+    #[tokio::test]
+    async fn a_document_comes_as_the_bytes_it_is() {
+        let document = "{ \"jobCollectionInfo\" : {\"id\":7,\"name\":\"A\\u00e4\"},\n  \"notifyWhen\":3.0, \"x\":1, \"x\":null,\"created\":\"2024-06-04T10:46:33.130Z\" }";
+        let answer = format!("{{\"count\":2,\"data\":{document},\"status\":0,\"message\":null}}");
+        let (read, sent) = told(move || json(200, &answer), async |s| s.collection(7).await).await;
+        assert_eq!(read.unwrap().get(), document);
+        assert!(
+            sent[0].starts_with("GET /GroupIDDataService/api/DataSyncJobs/Collections/7/Details HTTP"),
+            "{}",
+            sent[0]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_document_of_another_id_or_none_is_an_error() {
+        let other = || json(200, r#"{"data":{"jobInfo":{"jobId":8,"name":"x"}},"status":0}"#);
+        let error = told(other, async |s| s.job(9).await).await.0.unwrap_err();
+        assert!(error.to_string().contains("it is no document of job 9"), "{error}");
+        for nothing in [(404, ""), (200, r#"{"data":null,"status":0}"#)] {
+            let error = told(move || json(nothing.0, nothing.1), async |s| s.job(9).await).await.0.unwrap_err();
+            assert!(matches!(error, NdmError::NotFound { noun: "job", id: 9, .. }), "{error}");
+        }
+        // HTTP says yes, the envelope doesn't say anything.
+        let shapeless = told(|| json(200, r#"{"data":{}}"#), async |s| s.job(9).await).await.0.unwrap_err();
+        assert_eq!(shapeless.identity().0, "UnexpectedAnswer");
+    }
+
+    #[tokio::test]
+    async fn create_and_update_send_the_document_untouched_to_the_one_address() {
+        let document = "{\"jobCollectionInfo\": {\"id\":7, \"n\":1.50}}";
+        let done = || json(201, r#"{"type":6,"status":0,"data":21,"details":[],"isResyncAble":true}"#);
+        let (id, sent) = told(done, async |s| s.create_collection(document).await).await;
+        assert_eq!(id.unwrap(), 21);
+        assert!(sent[0].starts_with("POST /GroupIDDataService/api/DataSyncJobs/Collections HTTP"), "{}", sent[0]);
+        assert!(sent[0].ends_with(document) && sent[0].contains("application/json"), "{}", sent[0]);
+        let (id, sent) = told(done, async |s| s.update_collection(document).await).await;
+        assert_eq!(id.unwrap(), Some(21));
+        assert!(sent[0].starts_with("PATCH /GroupIDDataService/api/DataSyncJobs/Collections HTTP"), "{}", sent[0]);
+        assert!(sent[0].ends_with(document), "{}", sent[0]);
+        let failing = || json(200, r#"{"status":0,"data":21,"details":[{"status":1,"message":"Not owner."}]}"#);
+        let error = told(failing, async |s| s.update_collection(document).await).await.0.unwrap_err();
+        assert!(error.to_string().contains("Not owner."), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_change_is_never_sent_twice_by_itself() {
+        let (result, sent) = told(|| Reply::Close, async |s| s.create_collection("{}").await).await;
+        assert!(result.unwrap_err().to_string().contains("may or may not"));
+        assert_eq!(sent.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_deleted_without_an_id() {
+        let (outcomes, sent) = told(|| json(200, ""), async |s| s.delete_jobs(&[]).await).await;
+        assert!(outcomes.unwrap().is_empty() && sent.is_empty());
+        let (outcomes, sent) = told(|| json(200, r#"{"status":0}"#), async |s| s.delete_jobs(&[1, 2]).await).await;
+        assert_eq!(outcomes.unwrap().len(), 2);
+        assert!(
+            sent[0].starts_with("DELETE /GroupIDDataService/api/DataSyncJobs?jobids=1&jobids=2 HTTP"),
+            "{}",
+            sent[0]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_value_that_breaks_the_shape_is_not_quoted() {
+        let answer = || json(200, r#"{"status":0,"details":"hush-hush"}"#);
+        let error = told(answer, async |s| s.job(9).await).await.0.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
+        let names = || json(200, r#""hush-hush""#);
+        let error = told(names, async |s| s.job_names().await).await.0.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
+    }
+}
