@@ -203,7 +203,7 @@ fn check_range(parameter: &Parameter, value: &Value) -> Result<(), BindError> {
 
 /// A value as it may be shown: secrets are not.
 fn shown(parameter: &Parameter, value: &Value) -> String {
-    if matches!(parameter.kind, Kind::Secret | Kind::SecureString) {
+    if matches!(parameter.kind, Kind::Secret | Kind::SecureString | Kind::Credential) {
         "something else".into()
     } else {
         value.to_string()
@@ -223,6 +223,10 @@ fn fits(kind: Kind, value: &Value) -> (bool, &'static str) {
         Kind::DateTime | Kind::NullableDateTime => (value.is_string(), "a date"),
         Kind::TimeSpan => (value.is_string(), "a time span"),
         Kind::Secret | Kind::SecureString => (value.is_string(), "a secret"),
+        Kind::Credential => {
+            let text = |name: &str| value.get(name).is_some_and(Value::is_string);
+            (text("userName") && text("password"), "a user name and password")
+        }
         Kind::Bytes => (value.is_string(), "bytes in base64"),
         Kind::Strings => (list_of(Value::is_string), "a list of texts"),
         Kind::Guids => (list_of(Value::is_string), "a list of GUIDs"),
