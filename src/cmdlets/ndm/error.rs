@@ -2,6 +2,7 @@
 
 use super::envelope::Refusal;
 use crate::api::{Answer, ApiError};
+use crate::documents::DocumentError;
 use crate::protocol::Category;
 
 /// A failed call. Codes are stable; `Display` is the full message.
@@ -46,6 +47,20 @@ pub enum NdmError {
     NotTheSame { noun: &'static str, id: i64, found: String, expected: String },
     #[error("{place} is no {noun} document: {problem}. Nothing was sent.")]
     BadDocument { noun: &'static str, place: String, problem: String },
+    #[error("{place}: {error}. Nothing was sent.")]
+    Document { place: String, error: DocumentError },
+    #[error(
+        "{place} has placeholders where secrets belong: {}. Nothing was sent; -KeepExistingSecret and -Secret say which secrets to send.",
+        paths.join(", ")
+    )]
+    SecretMissing { place: String, paths: Vec<String> },
+    #[error("{place} has no placeholder at {}; it has {}. Nothing was sent.", paths.join(", "), list(known))]
+    StrangeSecret { place: String, paths: Vec<String>, known: Vec<String> },
+    /// Only a person knows whether they belong there.
+    #[error("{place} has no-break spaces inside values: {}. Nothing was sent.", counted(values))]
+    NoBreakSpaces { place: String, values: Vec<(String, usize)> },
+    #[error("Job collection {id} ('{name}') was changed at the server after it was read. Nothing was sent.")]
+    ChangedMeanwhile { id: i64, name: String },
     #[error("Couldn't {action}: {error}")]
     Api { action: String, error: Box<ApiError> },
 }
@@ -79,6 +94,15 @@ impl SignInRefused {
 
 fn server_words(said: &Option<String>) -> String {
     said.as_ref().map(|text| format!(" The server said: {text}")).unwrap_or_default()
+}
+
+fn list(known: &[String]) -> String {
+    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+}
+
+fn counted(values: &[(String, usize)]) -> String {
+    let named: Vec<String> = values.iter().map(|(path, count)| format!("{path} ({count})")).collect();
+    named.join(", ")
 }
 
 fn said(answer: &Answer) -> String {
@@ -130,6 +154,11 @@ impl NdmError {
             Self::NotFound { .. } => ("NotFound", C::ObjectNotFound),
             Self::NotTheSame { .. } => ("NotTheSame", C::InvalidArgument),
             Self::BadDocument { .. } => ("InvalidDocument", C::InvalidData),
+            Self::Document { error, .. } => (error.code(), C::InvalidData),
+            Self::SecretMissing { .. } => ("DocumentSecretMissing", C::InvalidData),
+            Self::StrangeSecret { .. } => ("DocumentNoSuchSecret", C::InvalidArgument),
+            Self::NoBreakSpaces { .. } => ("DocumentNoBreakSpaces", C::InvalidData),
+            Self::ChangedMeanwhile { .. } => ("ChangedMeanwhile", C::InvalidOperation),
             Self::Api { error, .. } => (error.code(), error.category()),
         }
     }
@@ -138,8 +167,14 @@ impl NdmError {
         match self {
             Self::BadServer { text, .. } => Some(text.clone()),
             Self::Connect { server, .. } | Self::SessionEnded { server, .. } => Some(server.clone()),
-            Self::NotFound { id, .. } | Self::NotTheSame { id, .. } => Some(id.to_string()),
-            Self::BadDocument { place, .. } => Some(place.clone()),
+            Self::NotFound { id, .. } | Self::NotTheSame { id, .. } | Self::ChangedMeanwhile { id, .. } => {
+                Some(id.to_string())
+            }
+            Self::BadDocument { place, .. }
+            | Self::Document { place, .. }
+            | Self::SecretMissing { place, .. }
+            | Self::StrangeSecret { place, .. }
+            | Self::NoBreakSpaces { place, .. } => Some(place.clone()),
             Self::Refused { target, .. } => target.clone(),
             _ => None,
         }
@@ -212,6 +247,21 @@ impl NdmError {
             Self::NotFound { .. } => "List what is there first; it may have been deleted.",
             Self::NotTheSame { .. } => "Look it up again: the id may come from another server, or the name was changed.",
             Self::BadDocument { .. } => "Correct the document, then repeat the command.",
+            Self::Document { error: DocumentError::NoSuchJob { .. } | DocumentError::NoSuchPosition { .. }, .. } => {
+                "Get-NDMJobCollectionJob lists the jobs of the collection in their order."
+            }
+            Self::Document { error: DocumentError::AmbiguousJob { .. }, .. } => "Use -JobId with one of the ids.",
+            Self::Document { .. } => "Correct the document, then repeat the command.",
+            Self::SecretMissing { .. } => {
+                "Give -KeepExistingSecret, where the cmdlet has it, to send the secrets that the server has, or the secrets themselves with -Secret @{ '<path>' = <SecureString> }."
+            }
+            Self::StrangeSecret { .. } => "Name secrets by the paths that the placeholders show.",
+            Self::NoBreakSpaces { .. } => {
+                "Replace them by plain spaces, as text copied from a web page needs it; -Force sends them as they are."
+            }
+            Self::ChangedMeanwhile { .. } => {
+                "Read it again and repeat the change; -Force puts the change onto what the server has now."
+            }
             Self::Api { error, .. } => return api_advice(error),
         }
         .to_owned()
