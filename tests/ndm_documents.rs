@@ -250,12 +250,15 @@ fn edits_are_written_to_both_copies() {
         Get-NDMJobCollectionJob -CollectionId 3 | Where-Object name -eq 'HR changes' | Remove-NDMJobCollectionJob -Force
         Get-NDMJobCollection -Name 'HR night*' | Enable-NDMJobCollectionNotification -Recipient 'a@x', 'b@x' -RecipientSeparator ';' -When 2 -IndividualEmail $true
         $c = Get-NDMJobCollection -Id 3
+        $c.jobs[0].jobInfo.name = 'Starters'
+        $c.jobCollectionInfo.jobs[1].onFailure = 'Continue'
+        $c = $c | Set-NDMJobCollection -KeepExistingSecret -PassThru
         foreach ($infos in $c.jobs.jobInfo, $c.jobCollectionInfo.jobs) { @($infos | ForEach-Object { \"$($_.runOrder) $($_.name) $($_.onFailure)\" }) -join '; ' }
         \"$($c.jobCollectionInfo.name), $($c.jobCollectionInfo.description), $($c.isNotificationEnabled), $($c.notificationRecipients), $($c.notifyWhen), $($c.notificationSendIndividualEmail)\"
         \"passed: $($done.jobs.Count) $($done.PSTypeNames[0])\"",
     );
     let lines: Vec<&str> = run.stdout.lines().collect();
-    let order = "1 Joiners Continue; 2 Groups from table Abort";
+    let order = "1 Starters Continue; 2 Groups from table Continue";
     assert_eq!(
         lines,
         [order, order, "HR nightly, x, True, a@x;b@x, 2, True", "passed: 3 NDM.JobCollection"],

@@ -203,10 +203,16 @@ fn check_range(parameter: &Parameter, value: &Value) -> Result<(), BindError> {
 
 /// A value as it may be shown: secrets are not.
 fn shown(parameter: &Parameter, value: &Value) -> String {
-    if matches!(parameter.kind, Kind::Secret | Kind::SecureString | Kind::Credential) {
-        "something else".into()
-    } else {
-        value.to_string()
+    match parameter.kind {
+        // Objects may be whole documents, and maps secrets by name.
+        Kind::Secret
+        | Kind::SecureString
+        | Kind::Credential
+        | Kind::Hashtable
+        | Kind::Hashtables
+        | Kind::PsObject
+        | Kind::Object => "something else".into(),
+        _ => value.to_string(),
     }
 }
 

@@ -254,6 +254,7 @@ pub async fn set(context: &Context<'_>) -> Result<(), Failure> {
         }
         let wrong = |error| NdmError::Document { place: sent.place.clone(), error };
         let mut changed = documents::merge(live, &sent.document).map_err(wrong)?;
+        documents::agree(live, &mut changed).map_err(wrong)?;
         wanted.apply(&sent.place, &mut changed)?;
         let known = arguments.flag("KeepExistingSecret").then_some(live);
         Ok(filled(&sent.place, &changed, known, &secrets)?)
