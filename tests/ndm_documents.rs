@@ -329,12 +329,15 @@ fn a_file_is_posted_as_it_stands() {
     let plain = write("plain.json", small(0));
     let copied = write("copied.json", format!("\u{feff}{}", small(0).replace("  ", "\u{a0}\u{a0}")));
     let damaged = write("damaged.json", small(0).replace("\\u00e9 x", "a\u{a0}x"));
+    let exported = small(0).replacen('{', r#"{ "exportedFrom": "https://dm01:4443", "fingerprint": "f00","#, 1);
+    let exported = write("exported.json", exported);
     let old = write("old.json", small(5));
     let script = format!(
         "{CONNECT}{COLLECT}
         \"ids: $(New-NDMJobCollection -Path '{plain}') $(New-NDMJobCollection '{copied}')\"
         Show-Outcome {{ New-NDMJobCollection '{damaged}' }}
         $null = New-NDMJobCollection '{damaged}' -Force
+        $null = New-NDMJobCollection '{exported}'
         Show-Outcome {{ $null = New-NDMJobCollection '{old}' }}"
     );
     let run = Pwsh::new(&stub.url).run(&script);
@@ -347,8 +350,9 @@ fn a_file_is_posted_as_it_stands() {
     let sent = sent.lock().unwrap();
     assert_eq!(sent[..2], [small(0), small(0)]);
     assert!(sent[2].contains("a\u{a0}x"));
-    assert!(sent[3].contains("\"id\":0,\"created\"") && !sent[3].contains("\"id\":5"), "{}", sent[3]);
-    assert_eq!(sent.len(), 4);
+    assert_eq!(sent[3], compact(&small(0)));
+    assert!(sent[4].contains("\"id\":0,\"created\"") && !sent[4].contains("\"id\":5"), "{}", sent[4]);
+    assert_eq!(sent.len(), 5);
 }
 
 /// The documented requests; where they lie beside the project, `JIMHOST_SAMPLES` names their folder.

@@ -64,8 +64,9 @@ pub fn received(context: &Context<'_>, entity: Entity) -> Result<Received, Failu
         }
         error => NdmError::Document { place: place.clone(), error },
     })?;
+    let members = document.root().members().len();
     let mark = take_mark(&mut document);
-    let untouched = mark.is_none() && context.arguments.is_bound("Path");
+    let untouched = members == document.root().members().len() && context.arguments.is_bound("Path");
     Ok(Received {
         place,
         document,
@@ -86,10 +87,11 @@ fn source(context: &Context<'_>) -> Result<(String, String), Failure> {
     Ok((format!("'{path}'"), text))
 }
 
+/// Takes off what a document says about its origin; exported files name their server as well.
 fn take_mark(document: &mut Document) -> Option<String> {
-    let mark = document.root().get(MARK)?.text().map(String::from);
+    let mark = document.root().get(MARK).and_then(Node::text).map(String::from);
     if let Node::Object(members) = document.root_mut() {
-        members.retain(|member| member.name != MARK);
+        members.retain(|member| ![MARK, "exportedFrom"].contains(&member.name.as_str()));
     }
     mark
 }
