@@ -210,7 +210,7 @@ impl Connection {
             return success(request, answered);
         }
         let answer = failure::answer(answered.status, &answered.headers, &answered.body, &request.subject);
-        let answer = redacted(answer, &auth);
+        let answer = redacted(answer, &auth, &request.hidden);
         if answer.status == 401 && self.database_is_down().await {
             return Err(ApiError::DatabaseDown { answer: Box::new(answer) });
         }
@@ -432,12 +432,18 @@ fn success(request: &Request, answered: Answered) -> Result<Response, ApiError> 
     Ok(response)
 }
 
-/// Debug pages and odd proxies echo request headers: the key goes no further.
-fn redacted(mut answer: Answer, auth: &Auth) -> Answer {
-    if let Some(secret) = auth.secret().filter(|secret| secret.len() >= 6) {
+/// Debug pages and odd proxies echo request headers and bodies: a secret goes no further.
+fn redacted(mut answer: Answer, auth: &Auth, hidden: &[SecretString]) -> Answer {
+    // Very short ones would blank out half of a message, and are no secrets.
+    let known = auth.secret().filter(|secret| secret.len() >= 6).into_iter();
+    let sent = hidden.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= 3);
+    for secret in known.chain(sent) {
+        let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         let hide = |text: &mut String| {
-            if text.contains(secret) {
-                *text = text.replace(secret, "***");
+            for shown in [secret, encoded.as_str()] {
+                if text.contains(shown) {
+                    *text = text.replace(shown, "***");
+                }
             }
         };
         answer.message.iter_mut().for_each(hide);
