@@ -2,6 +2,7 @@
 
 use super::envelope::Refusal;
 use crate::api::{Answer, ApiError};
+use crate::documents::DocumentError;
 use crate::protocol::Category;
 
 /// A failed call. Codes are stable; `Display` is the full message.
@@ -46,6 +47,27 @@ pub enum NdmError {
     NotTheSame { noun: &'static str, id: i64, found: String, expected: String },
     #[error("{place} is no {noun} document: {problem}. Nothing was sent.")]
     BadDocument { noun: &'static str, place: String, problem: String },
+    #[error("{place}: {error}. Nothing was sent.")]
+    Document { place: String, error: DocumentError },
+    #[error(
+        "{place} has placeholders where secrets belong: {}. Nothing was sent; -KeepExistingSecret and -Secret say which secrets to send.",
+        paths.join(", ")
+    )]
+    SecretMissing { place: String, paths: Vec<String> },
+    #[error("{place} has no placeholder at {}; it has {}. Nothing was sent.", paths.join(", "), list(known))]
+    StrangeSecret { place: String, paths: Vec<String>, known: Vec<String> },
+    /// Only a person knows whether they belong there.
+    #[error("{place} has no-break spaces inside values: {}. Nothing was sent.", counted(values))]
+    NoBreakSpaces { place: String, values: Vec<(String, usize)> },
+    #[error("Job collection {id} ('{name}') was changed at the server after it was read. Nothing was sent.")]
+    ChangedMeanwhile { id: i64, name: String },
+    #[error("There is a job collection named '{name}' already ({}). Nothing was sent.", ids.join(", "))]
+    NameTaken { name: String, ids: Vec<String> },
+    /// What another server's document names means nothing, or something else, on this one.
+    #[error("{place} names what {from} has, and -ReferenceMap doesn't say what that is here: {}. Nothing was sent.", references.join("; "))]
+    Unmapped { place: String, from: String, references: Vec<String> },
+    #[error("{place} has no id, so which job collection it is to update isn't known. Nothing was sent.")]
+    NoCollectionId { place: String },
     #[error("Couldn't {action}: {error}")]
     Api { action: String, error: Box<ApiError> },
 }
@@ -79,6 +101,15 @@ impl SignInRefused {
 
 fn server_words(said: &Option<String>) -> String {
     said.as_ref().map(|text| format!(" The server said: {text}")).unwrap_or_default()
+}
+
+fn list(known: &[String]) -> String {
+    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+}
+
+fn counted(values: &[(String, usize)]) -> String {
+    let named: Vec<String> = values.iter().map(|(path, count)| format!("{path} ({count})")).collect();
+    named.join(", ")
 }
 
 fn said(answer: &Answer) -> String {
@@ -130,6 +161,14 @@ impl NdmError {
             Self::NotFound { .. } => ("NotFound", C::ObjectNotFound),
             Self::NotTheSame { .. } => ("NotTheSame", C::InvalidArgument),
             Self::BadDocument { .. } => ("InvalidDocument", C::InvalidData),
+            Self::Document { error, .. } => (error.code(), C::InvalidData),
+            Self::SecretMissing { .. } => ("DocumentSecretMissing", C::InvalidData),
+            Self::StrangeSecret { .. } => ("DocumentNoSuchSecret", C::InvalidArgument),
+            Self::NoBreakSpaces { .. } => ("DocumentNoBreakSpaces", C::InvalidData),
+            Self::ChangedMeanwhile { .. } => ("ChangedMeanwhile", C::InvalidOperation),
+            Self::NameTaken { .. } => ("NameTaken", C::ResourceExists),
+            Self::Unmapped { .. } => ("UnmappedReferences", C::InvalidData),
+            Self::NoCollectionId { .. } => ("NoCollectionId", C::InvalidData),
             Self::Api { error, .. } => (error.code(), error.category()),
         }
     }
@@ -138,8 +177,17 @@ impl NdmError {
         match self {
             Self::BadServer { text, .. } => Some(text.clone()),
             Self::Connect { server, .. } | Self::SessionEnded { server, .. } => Some(server.clone()),
-            Self::NotFound { id, .. } | Self::NotTheSame { id, .. } => Some(id.to_string()),
-            Self::BadDocument { place, .. } => Some(place.clone()),
+            Self::NotFound { id, .. } | Self::NotTheSame { id, .. } | Self::ChangedMeanwhile { id, .. } => {
+                Some(id.to_string())
+            }
+            Self::BadDocument { place, .. }
+            | Self::Document { place, .. }
+            | Self::SecretMissing { place, .. }
+            | Self::StrangeSecret { place, .. }
+            | Self::NoBreakSpaces { place, .. }
+            | Self::Unmapped { place, .. }
+            | Self::NoCollectionId { place } => Some(place.clone()),
+            Self::NameTaken { name, .. } => Some(name.clone()),
             Self::Refused { target, .. } => target.clone(),
             _ => None,
         }
@@ -212,6 +260,24 @@ impl NdmError {
             Self::NotFound { .. } => "List what is there first; it may have been deleted.",
             Self::NotTheSame { .. } => "Look it up again: the id may come from another server, or the name was changed.",
             Self::BadDocument { .. } => "Correct the document, then repeat the command.",
+            Self::Document { .. } => "Correct the document, then repeat the command.",
+            Self::SecretMissing { .. } => {
+                "Give -KeepExistingSecret, where the cmdlet has it, to send the secrets that the server has, or the secrets themselves with -Secret @{ '<path>' = <SecureString> }."
+            }
+            Self::StrangeSecret { .. } => "Name secrets by the paths that the placeholders show.",
+            Self::NoBreakSpaces { .. } => {
+                "Replace them by plain spaces, as text copied from a web page needs it; -Force sends them as they are."
+            }
+            Self::ChangedMeanwhile { .. } => {
+                "Read it again and repeat the change; -Force puts the change onto what the server has now."
+            }
+            Self::NameTaken { .. } => {
+                "Give -NewName, or -OnConflict Rename for a free name, or -OnConflict Update to change the one that is there."
+            }
+            Self::Unmapped { .. } => {
+                "Name each in -ReferenceMap, also what happens to be the same: @{ provider = @{ '4' = '12' }; container = @{ 'OU=A,DC=x' = 'OU=A,DC=y' } }. If it is the same server by another address, give -KeepReference."
+            }
+            Self::NoCollectionId { .. } => "Give -Id, or leave -Update out to create it.",
             Self::Api { error, .. } => return api_advice(error),
         }
         .to_owned()

@@ -8,6 +8,7 @@ mod envelope;
 mod error;
 mod listing;
 mod lists;
+mod review;
 mod server;
 mod service;
 mod sign_in;
@@ -21,30 +22,38 @@ use crate::failure::Failure;
 /// The handlers that rows name.
 #[cfg(test)]
 const HANDLERS: &[&str] = &[
+    "compare-collections",
     "connect",
     "disconnect",
+    "export-collections",
     "get-collection-jobs",
     "get-collections",
     "get-connection",
     "get-job-names",
     "get-jobs",
+    "import-collection",
     "new-job",
     "remove-collections",
     "remove-jobs",
+    "test-collection",
 ];
 
 pub async fn run(handler: &str, context: &Context<'_>) -> Result<(), Failure> {
     match handler {
+        "compare-collections" => review::compare(context).await,
         "connect" => connect::run(context).await,
         "disconnect" => connect::disconnect(context).await,
+        "export-collections" => review::export(context).await,
         "get-collection-jobs" => lists::collection_jobs(context).await,
         "get-collections" => lists::collections(context).await,
         "get-connection" => connect::get(context).await,
         "get-job-names" => lists::names(context).await,
         "get-jobs" => lists::jobs(context).await,
+        "import-collection" => review::import(context).await,
         "new-job" => change::new_job(context).await,
         "remove-collections" => change::remove_collections(context).await,
         "remove-jobs" => change::remove_jobs(context).await,
+        "test-collection" => review::test(context).await,
         // A unit test holds the catalogue to `HANDLERS`.
         other => Err(Failure::UnknownCmdlet(format!("{} (handler {other})", context.row.cmdlet.name))),
     }
