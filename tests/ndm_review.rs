@@ -469,3 +469,46 @@ fn files_and_servers_that_are_no_collections_are_refused() {
     );
     assert_eq!(room.changes().len(), 0);
 }
+
+#[test]
+fn planted_secrets_come_out_nowhere() {
+    let room = Room::new();
+    let run = room.run(
+        r#"Export-NDMJobCollection -Id 12 -Path ./clear.json -IncludeSecret 3>$null
+        Edit-File clear.json a.json 'Static:value=Demo-Only-Cloud-Passw0rd' 'Static:value=Hush1-x'
+        Edit-File a.json b.json 'Option Strict Off' 'Dim pwd As String = \"Hush2-x\"'
+        Edit-File b.json a.json '\"name\": \"Demo\",' '\"name\": \"Demo\", \"clientSecret\": \"Hush3-x\",'
+        Edit-File a.json b.json '"timeStampField": "",' '"timeStampField": "Server=a;Password=Hush4-x;User=b",'
+        Edit-File b.json a.json '"key": "Destination.ChangeServiceAccount",' '"key": "Destination.ChangeServiceAccount", "was": "abc##defg#SHVzaDUteHh4eA==",'
+        $VerbosePreference = 'Continue'; $DebugPreference = 'Continue'; $InformationPreference = 'Continue'
+        & {
+            Import-NDMJobCollection -Path ./a.json -NewName 'Planted' -Confirm:$false
+            Export-NDMJobCollection -Id 21 -Path ./planted.json -PassThru
+            Export-NDMJobCollection -Id 21 -Path ./portable.json -Portable -PassThru
+            Import-NDMJobCollection -Path ./portable.json -NewName 'Again'
+            Import-NDMJobCollection -Path ./a.json -Update -Id 21 -WhatIf
+            Edit-File a.json c.json 'Hush' 'Hush9'
+            Import-NDMJobCollection -Path ./c.json -NewName 'Planted' -OnConflict Update -WhatIf
+            Compare-NDMJobCollection -ReferencePath ./c.json -Id 21
+            Compare-NDMJobCollection -ReferencePath ./c.json -Id 3
+            Test-NDMJobCollection -Path ./c.json -ForCreate
+            Import-NDMJobCollection -Path ./planted.json -NewName 'Loud' -Confirm:$false -SecretMap @{ 'no.such' = 'Hush6-x' }
+            Import-NDMJobCollection -Path ./planted.json -Update -KeepExistingSecret -Confirm:$false
+        } *>&1 | Format-List -Property * -Force | Out-String -Width 400
+        $Error | ForEach-Object { $_ | Format-List -Property * -Force; $_.Exception.Data | ConvertTo-Json } | Out-String -Width 400"#,
+    );
+    let text = run.text();
+    assert!(Path::new(&room.path("portable.json")).exists(), "{text}");
+    for hidden in ["Hush", "SHVzaD"] {
+        assert!(
+            !text.contains(hidden),
+            "{}",
+            text.lines().filter(|l| l.contains(hidden)).collect::<Vec<_>>().join("\n")
+        );
+        assert!(!room.read("planted.json").contains(hidden) && !room.read("portable.json").contains(hidden));
+    }
+    assert!(room.read("c.json").matches("Hush9").count() >= 4, "the secrets were planted");
+    for said in ["Planted", "another secret", "DocumentNoSuchSecret", "Unchanged"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+}
