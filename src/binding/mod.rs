@@ -203,10 +203,16 @@ fn check_range(parameter: &Parameter, value: &Value) -> Result<(), BindError> {
 
 /// A value as it may be shown: secrets are not.
 fn shown(parameter: &Parameter, value: &Value) -> String {
-    if matches!(parameter.kind, Kind::Secret | Kind::SecureString | Kind::Credential) {
-        "something else".into()
-    } else {
-        value.to_string()
+    match parameter.kind {
+        Kind::Secret | Kind::SecureString | Kind::Credential => "something else".into(),
+        // Objects may be whole documents, and maps secrets by name.
+        Kind::Hashtable | Kind::Hashtables | Kind::PsObject | Kind::Object => match value {
+            Value::String(_) => "a text".into(),
+            Value::Array(_) => "a list".into(),
+            Value::Object(_) => "an object".into(),
+            _ => "a single value".into(),
+        },
+        _ => value.to_string(),
     }
 }
 
@@ -299,6 +305,14 @@ mod tests {
         assert_eq!(text(json!({"PageSize": "x"})), "-PageSize takes a whole number, not \"x\"");
         assert_eq!(text(json!({"Name": ""})), "-Name must not be empty");
         assert!(text(json!({"ConnectedSystemId": 1, "ConnectedSystemName": "x"})).contains("don't go together"));
+    }
+
+    #[test]
+    fn a_document_that_came_as_text_is_not_quoted() {
+        let error = bind("Set-NDMJobCollection", json!({"InputObject": "{\"password\":\"x\"}"})).unwrap_err();
+        assert_eq!(error.to_string(), "-InputObject takes an object, not a text");
+        let error = bind("Set-NDMJobCollection", json!({"Id": 1, "Secret": "hidden"})).unwrap_err();
+        assert_eq!(error.to_string(), "-Secret takes an object, not a text");
     }
 
     #[test]

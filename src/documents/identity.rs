@@ -284,6 +284,42 @@ fn reorder(rows: &mut Vec<Node>, order: &[usize]) {
     *rows = named.chain(others).collect();
 }
 
+/// Members that both copies of a job's identity have, and that an administrator changes.
+const SHARED: &[&str] = &["name", "description", "onFailure", "runOrder"];
+
+/// What was changed in one copy of a job's identity is written to the other too, where the two agreed
+/// in `live`. Two different changes stay as they are: only the user knows which one is meant.
+///
+/// # Errors
+/// `Shape`.
+pub fn agree(live: &Document, changed: &mut Document) -> Result<(), DocumentError> {
+    let before = jobs(live)?;
+    for job in jobs(changed)? {
+        let Some(old) = before.iter().find(|old| job.id != 0 && old.id == job.id) else { continue };
+        for name in SHARED {
+            let (Some((own, copy)), Some((was, was_copy))) = (copies(changed, &job, name), copies(live, old, name))
+            else {
+                continue;
+            };
+            let kept = (same_value(&own, &was), same_value(&copy, &was));
+            match kept {
+                _ if !same_value(&was, &was_copy) => {}
+                (true, false) => set_in_both(changed, &job, name, &copy),
+                (false, true) => set_in_both(changed, &job, name, &own),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A member in `jobInfo`, and in the summary.
+fn copies(document: &Document, job: &Job, name: &str) -> Option<(Node, Node)> {
+    let own = document.root().get("jobs")?.items().get(job.index)?.get("jobInfo")?.get(name)?;
+    let copy = summaries(document).get(job.summary?)?.get(name)?;
+    Some((own.clone(), copy.clone()))
+}
+
 fn set_in_both(document: &mut Document, job: &Job, name: &str, value: &Node) {
     let write = |row: Option<&mut Node>| {
         if let Some(row) = row.filter(|row| row.get(name).is_none_or(|old| !same_value(old, value))) {

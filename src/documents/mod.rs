@@ -25,8 +25,8 @@ pub use adopt::adopt;
 pub use compare::{Change, CompareOptions, Difference, Kind, compare};
 pub use error::DocumentError;
 pub use identity::{
-    Identity, Job, JobKey, Notification, OnFailure, Place, add_job, describe, identity, jobs, move_job, remove_job,
-    rename, rename_job, set_notification, set_on_failure,
+    Identity, Job, JobKey, Notification, OnFailure, Place, add_job, agree, describe, identity, jobs, move_job,
+    remove_job, rename, rename_job, set_notification, set_on_failure,
 };
 pub use lint::{Finding, Purpose, Severity, lint};
 pub use merge::{merge, surface};

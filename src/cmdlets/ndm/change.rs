@@ -1,23 +1,30 @@
 //! `New-NDMJob`, `Remove-NDMJob`, `Remove-NDMJobCollection`.
 
 use super::super::Context;
+use super::documents::{filled, given_secrets, received};
 use super::envelope::Outcome;
 use super::error::NdmError;
 use super::service::{Entity, Service, refused};
+use crate::documents::Node;
 use crate::failure::Failure;
 use crate::protocol::Confirm;
 use crate::shape;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-/// Posts a job document, from a file byte for byte.
+/// Posts a job document, from a file as it stands but for the spaces of web pages.
 pub async fn new_job(context: &Context<'_>) -> Result<(), Failure> {
     let service = Service::new(context)?;
-    let (place, text) = document_text(context)?;
-    let bad = |problem: String| NdmError::BadDocument { noun: "job", place: place.clone(), problem };
-    let document: &RawValue = serde_json::from_str(&text).map_err(|error| bad(why_no_json(&text, &error)))?;
-    let name = Entity::Job.name_in(document).ok_or_else(|| bad("it has no jobInfo with a name".into()))?;
-    if let Some(id) = Entity::Job.id_in(document).filter(|id| *id != 0) {
+    let given = received(context, Entity::Job)?;
+    if !context.arguments.flag("Force") {
+        given.refuse_no_break_spaces()?;
+    }
+    let place = given.place.clone();
+    let document = filled(&place, &given.document, None, &given_secrets(context)?)?;
+    let info = document.root().get("jobInfo");
+    let name = info.and_then(|info| info.get("name")).and_then(Node::text).map(String::from);
+    let problem = "it has no jobInfo with a name".to_owned();
+    let name = name.ok_or(NdmError::BadDocument { noun: Entity::Job.noun(), place, problem })?;
+    if let Some(id) = info.and_then(|info| info.get("jobId")).and_then(Node::integer).filter(|id| *id != 0) {
         let warning =
             format!("The document carries the id {id} of an existing job; the server gives the new one its own.");
         context.output.warning(&warning).await;
@@ -26,32 +33,10 @@ pub async fn new_job(context: &Context<'_>) -> Result<(), Failure> {
     if !asked(context, &what).await {
         return Ok(());
     }
-    let id = service.create_job(document.get()).await?;
+    context.leaving();
+    let id = service.create_job(given.with(document).body()).await?;
     context.output.item(None, shape::value(&id)).await;
     Ok(())
-}
-
-/// Where the document comes from, for messages, and its text.
-fn document_text(context: &Context<'_>) -> Result<(String, String), Failure> {
-    let Some(path) = context.arguments.text("Path") else {
-        let object = context.arguments.get("InputObject").unwrap_or(&Value::Null);
-        return Ok(("The input object".into(), object.to_string()));
-    };
-    let failed = |cause: String| Failure::File { verb: "read", path: path.to_owned(), cause };
-    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text".into()))?;
-    Ok((format!("'{path}'"), text.trim_start_matches('\u{feff}').to_owned()))
-}
-
-/// Without the parser's quotation of the text, which may be a secret.
-fn why_no_json(text: &str, error: &serde_json::Error) -> String {
-    let place = format!("it is no JSON (line {}, column {})", error.line(), error.column());
-    if text.contains('\u{a0}') {
-        return format!(
-            "{place}: it is full of no-break spaces, as text copied from a web page is. Replace them by spaces"
-        );
-    }
-    place
 }
 
 pub async fn remove_collections(context: &Context<'_>) -> Result<(), Failure> {

@@ -260,6 +260,10 @@ impl NdmError {
             Self::NotFound { .. } => "List what is there first; it may have been deleted.",
             Self::NotTheSame { .. } => "Look it up again: the id may come from another server, or the name was changed.",
             Self::BadDocument { .. } => "Correct the document, then repeat the command.",
+            Self::Document { error: DocumentError::NoSuchJob { .. } | DocumentError::NoSuchPosition { .. }, .. } => {
+                "Get-NDMJobCollectionJob lists the jobs of the collection in their order."
+            }
+            Self::Document { error: DocumentError::AmbiguousJob { .. }, .. } => "Use -JobId with one of the ids.",
             Self::Document { .. } => "Correct the document, then repeat the command.",
             Self::SecretMissing { .. } => {
                 "Give -KeepExistingSecret, where the cmdlet has it, to send the secrets that the server has, or the secrets themselves with -Secret @{ '<path>' = <SecureString> }."

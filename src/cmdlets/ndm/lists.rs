@@ -10,8 +10,36 @@ use serde_json::value::RawValue;
 use std::cmp::Ordering;
 
 pub async fn collections(context: &Context<'_>) -> Result<(), Failure> {
+    if context.arguments.is_bound("Id") {
+        return super::collections::get(context).await;
+    }
     let service = Service::new(context)?;
-    write(context, service.collections(search(context))).await
+    let rows = service.collections(search(context));
+    if context.arguments.flag("Detailed") || context.arguments.flag("AsJson") {
+        return details(context, &service, rows).await;
+    }
+    write(context, rows).await
+}
+
+/// The whole document of each collection that was found.
+async fn details(context: &Context<'_>, service: &Service<'_>, rows: Rows<'_, '_>) -> Result<(), Failure> {
+    for row in chosen(context, rows).await? {
+        let Some(id) = shape::text_property(&row, "id").and_then(|id| id.parse().ok()) else { continue };
+        if let Err(error) = super::collections::show(context, service, id).await {
+            context.output.failure(&error.into()).await;
+        }
+    }
+    Ok(())
+}
+
+/// All rows that `-First`, `-Skip` and `-SortBy` leave.
+async fn chosen(context: &Context<'_>, rows: Rows<'_, '_>) -> Result<Vec<Box<RawValue>>, Failure> {
+    let mut all = rows.all().await?;
+    if let Some(property) = context.arguments.text("SortBy") {
+        sort(&mut all, property, context.arguments.flag("Descending"));
+    }
+    let number = |name: &str| context.arguments.integer(name).and_then(|n| usize::try_from(n).ok());
+    Ok(all.into_iter().skip(number("Skip").unwrap_or(0)).take(number("First").unwrap_or(usize::MAX)).collect())
 }
 
 pub async fn jobs(context: &Context<'_>) -> Result<(), Failure> {
@@ -59,15 +87,13 @@ fn search(context: &Context<'_>) -> Search {
 /// Streams the rows; with `-SortBy` all are read first, since the server's order isn't documented.
 async fn write(context: &Context<'_>, mut rows: Rows<'_, '_>) -> Result<(), Failure> {
     let arguments = &context.arguments;
+    if arguments.is_bound("SortBy") {
+        emit(context, chosen(context, rows).await?.into_iter()).await;
+        return Ok(());
+    }
     let number = |name: &str| arguments.integer(name).and_then(|n| usize::try_from(n).ok());
     let mut skip = number("Skip").unwrap_or(0);
     let mut left = number("First").unwrap_or(usize::MAX);
-    if let Some(property) = arguments.text("SortBy") {
-        let mut all = rows.all().await?;
-        sort(&mut all, property, arguments.flag("Descending"));
-        emit(context, all.into_iter().skip(skip).take(left)).await;
-        return Ok(());
-    }
     while left > 0
         && let Some(page) = rows.next().await?
     {

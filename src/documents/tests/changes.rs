@@ -157,3 +157,23 @@ fn the_fingerprint_sees_settings_but_neither_runs_nor_secrets() {
     assert_ne!(mark, fingerprint(&changed(&text, "SELECT *", "SELECT a")));
     assert_ne!(mark, fingerprint(&changed(&text, "\"Nightly\"", "\"Daily\"")));
 }
+
+#[test]
+fn a_change_of_one_copy_of_a_job_is_a_change_of_both() {
+    let live = document(&collection());
+    let mut changed = live.clone();
+    // The first job in its own document, the second in the summary.
+    let first = &mut changed.root_mut().get_mut("jobs").unwrap().items_mut().unwrap()[0];
+    first.get_mut("jobInfo").unwrap().set("name", Node::string("Own"));
+    let info = changed.root_mut().get_mut("jobCollectionInfo").unwrap();
+    info.get_mut("jobs").unwrap().items_mut().unwrap()[1].set("onFailure", Node::string("Continue"));
+    agree(&live, &mut changed).unwrap();
+    let all = jobs(&changed).unwrap();
+    assert_eq!((all[0].name.as_str(), all[1].on_failure.as_str()), ("Own", "Continue"));
+    let summary = &changed.root().get("jobCollectionInfo").unwrap().get("jobs").unwrap().items()[0];
+    assert_eq!(summary.get("name").unwrap().text().unwrap(), "Own");
+    // What two copies of one job have always disagreed on is nobody's mistake.
+    let mut untouched = live.clone();
+    agree(&live, &mut untouched).unwrap();
+    assert_eq!(untouched.compact(), live.compact());
+}
