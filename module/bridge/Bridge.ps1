@@ -383,7 +383,7 @@ function ConvertTo-HostArguments($Bound, $State) {
         $value = $pair.Value
         if ($value -is [int]) { $text = "$value" }
         # The host doesn't know PowerShell's current location.
-        elseif ($State.Files -and $name -in $State.Files -and $value) { $text = ConvertTo-HostJson $State.Cmdlet.GetUnresolvedProviderPathFromPSPath($value) }
+        elseif ($State.Files -and $name -in $State.Files -and $value -is [string] -and $value) { $text = ConvertTo-HostJson $State.Cmdlet.GetUnresolvedProviderPathFromPSPath($value) }
         elseif ($value -is [string]) { $text = [System.Web.HttpUtility]::JavaScriptStringEncode($value, $true) }
         elseif ($name -eq 'InputObject' -and $State.Take) { $text = ConvertTo-HostInput $value $State.Take }
         else { $text = ConvertTo-HostJson $value }
