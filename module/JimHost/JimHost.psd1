@@ -17,6 +17,7 @@
         'Add-NDMJobCollectionJob'
         'Approve-JIMConnectedSystemServerCertificate'
         'Clear-JIMConnectedSystem'
+        'Compare-NDMJobCollection'
         'Connect-JIM'
         'Connect-NDM'
         'Copy-NDMJobCollection'
@@ -27,6 +28,7 @@
         'Enable-JIMSchedule'
         'Enable-NDMJobCollectionNotification'
         'Export-JIMCertificate'
+        'Export-NDMJobCollection'
         'Get-JIMActivity'
         'Get-JIMActivityChildren'
         'Get-JIMActivityStats'
@@ -94,6 +96,7 @@
         'Get-NDMJobName'
         'Import-JIMConnectedSystemHierarchy'
         'Import-JIMConnectedSystemSchema'
+        'Import-NDMJobCollection'
         'Invoke-JIMExampleDataTemplate'
         'Invoke-JIMHistoryCleanup'
         'Move-JIMMetaverseAttributePriority'
@@ -187,6 +190,7 @@
         'Test-JIMExpression'
         'Test-JIMFileSystemPath'
         'Test-JIMMetaverseAttributeName'
+        'Test-NDMJobCollection'
         'Watch-JIMLog'
     )
     CmdletsToExport = @()

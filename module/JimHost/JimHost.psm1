@@ -385,7 +385,7 @@ function ConvertTo-HostArguments($Bound, $State) {
         $value = $pair.Value
         if ($value -is [int]) { $text = "$value" }
         # The host doesn't know PowerShell's current location.
-        elseif ($State.Files -and $name -in $State.Files -and $value) { $text = ConvertTo-HostJson $State.Cmdlet.GetUnresolvedProviderPathFromPSPath($value) }
+        elseif ($State.Files -and $name -in $State.Files -and $value -is [string] -and $value) { $text = ConvertTo-HostJson $State.Cmdlet.GetUnresolvedProviderPathFromPSPath($value) }
         elseif ($value -is [string]) { $text = [System.Web.HttpUtility]::JavaScriptStringEncode($value, $true) }
         elseif ($name -eq 'InputObject' -and $State.Take) { $text = ConvertTo-HostInput $value $State.Take }
         else { $text = ConvertTo-HostJson $value }
@@ -929,6 +929,35 @@ function Clear-JIMConnectedSystem {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Compare-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('NDM.Difference')]
+    param(
+        [Parameter(Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ReferencePath,
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $ReferenceId,
+        [ValidateNotNull()]
+        [PSCustomObject] $ReferenceObject,
+        [Parameter(Position = 1, ValueFromPipelineByPropertyName)]
+        [Alias('FullName')]
+        [ValidateNotNullOrEmpty()]
+        [string] $DifferencePath,
+        [Parameter(ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $DifferenceId,
+        [ValidateNotNull()]
+        [PSCustomObject] $DifferenceObject,
+        [switch] $IncludeId,
+        [switch] $IncludeRunState
+    )
+    begin { $state = Enter-HostCmdlet 'Compare-NDMJobCollection' $PSCmdlet $PSBoundParameters 0 @() @() @('ReferencePath', 'DifferencePath') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Connect-JIM {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Interactive')]
@@ -1144,6 +1173,26 @@ function Export-JIMCertificate {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'Export-JIMCertificate' $PSCmdlet $PSBoundParameters 0 @() @() @('Path') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Export-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('NDM.ExportedFile')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int[]] $Id,
+        [Parameter(Mandatory, Position = 1)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Path,
+        [switch] $Portable,
+        [switch] $IncludeSecret,
+        [switch] $Force,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Export-NDMJobCollection' $PSCmdlet $PSBoundParameters 0 @() @() @('Path') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2793,6 +2842,40 @@ function Import-JIMConnectedSystemSchema {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'Import-JIMConnectedSystemSchema' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Import-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'AsNew', SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('NDM.ImportResult')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('FullName')]
+        [ValidateNotNullOrEmpty()]
+        [string] $Path,
+        [Parameter(ParameterSetName = 'AsNew')]
+        [switch] $AsNew,
+        [Parameter(ParameterSetName = 'Update', Mandatory)]
+        [switch] $Update,
+        [Parameter(ParameterSetName = 'Update')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Id,
+        [ValidateNotNullOrEmpty()]
+        [string] $NewName,
+        [Parameter(ParameterSetName = 'AsNew')]
+        [ValidateSet('Fail', 'Rename', 'Update')]
+        [string] $OnConflict = 'Fail',
+        [Alias('Secret')]
+        [ValidateNotNull()]
+        [hashtable] $SecretMap,
+        [switch] $KeepExistingSecret,
+        [ValidateNotNull()]
+        [object] $ReferenceMap,
+        [switch] $KeepReference,
+        [switch] $Force
+    )
+    begin { $state = Enter-HostCmdlet 'Import-NDMJobCollection' $PSCmdlet $PSBoundParameters 3 @() @() @('Path', 'ReferenceMap') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -5212,6 +5295,26 @@ function Test-JIMMetaverseAttributeName {
         [int] $ExcludeId
     )
     begin { $state = Enter-HostCmdlet 'Test-JIMMetaverseAttributeName' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Test-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('NDM.Finding')]
+    param(
+        [Parameter(Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('FullName')]
+        [ValidateNotNullOrEmpty()]
+        [string] $Path,
+        [Parameter(ValueFromPipeline)]
+        [ValidateNotNull()]
+        [PSCustomObject] $InputObject,
+        [switch] $ForCreate,
+        [switch] $ForUpdate,
+        [switch] $Quiet
+    )
+    begin { $state = Enter-HostCmdlet 'Test-NDMJobCollection' $PSCmdlet $PSBoundParameters 0 @('Data', 'Description', 'HasAccess', 'IndividualEmail', 'Info', 'IsNotificationEnabled', 'IsTemplate', 'JobInfo', 'Jobs', 'NotifyWhen', 'Recipients', 'TotalJobs', 'data', 'description', 'hasAccess', 'isNotificationEnabled', 'isTemplate', 'jobCollectionInfo', 'jobInfo', 'jobs', 'notificationRecipients', 'notificationSendIndividualEmail', 'notifyWhen', 'totalJobs') @() @('Path') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 

@@ -25,15 +25,14 @@ pub use adopt::adopt;
 pub use compare::{Change, CompareOptions, Difference, Kind, compare};
 pub use error::DocumentError;
 pub use identity::{
-    Identity, Job, JobKey, Notification, OnFailure, Place, add_job, agree, describe, identity, jobs, move_job,
-    remove_job, rename, rename_job, set_notification, set_on_failure,
+    Identity, JobKey, Notification, OnFailure, Place, add_job, agree, describe, identity, jobs, move_job, remove_job,
+    rename, rename_job, set_notification, set_on_failure,
 };
 pub use lint::{Finding, Purpose, Severity, lint};
 pub use merge::{merge, surface};
 pub use node::{Document, Node};
 pub use origin::{Origin, with_origin, without_origin};
-pub use path::Path;
-pub use references::{Reference, ReferenceKind, ReferenceMap, Remapped, references, remap};
-pub use renewal::{as_new, at_rest, fingerprint, new_job};
-pub use repair::{Repaired, repair};
+pub use references::{ReferenceKind, ReferenceMap, remap};
+pub use renewal::{as_new, at_rest, fingerprint};
+pub use repair::repair;
 pub use secrets::{fill, has_password_mapping, placeholders, secret_paths};

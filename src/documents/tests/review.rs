@@ -71,7 +71,7 @@ fn a_renamed_job_is_told_once_and_a_removed_one_by_name() {
 #[test]
 fn references_are_found_and_replaced_in_every_place() {
     let one = document(&collection());
-    let all = references(&one);
+    let all = remap(&one, &ReferenceMap::default()).unmapped;
     let of = |kind| {
         all.iter().filter(|one| one.kind == kind).map(|one| (one.value.as_str(), one.paths.len())).collect::<Vec<_>>()
     };
