@@ -9,7 +9,15 @@ use std::collections::BTreeMap;
 use support::{Pwsh, program};
 
 /// Examples that can't run here, and why.
-const NOT_RUN: [(&str, &str); 1] = [("Watch-JIMLog -Service worker -Level Error, Warning", "goes on until Ctrl-C")];
+const NOT_RUN: [(&str, &str); 5] = [
+    ("Watch-JIMLog -Service worker -Level Error, Warning", "goes on until Ctrl-C"),
+    (CONNECT_NDM, "names a server that isn't there"),
+    ("Connect-NDM", "takes what the environment or the keyring has"),
+    ("Connect-NDM dm01 -AccessToken $token -CertificateFile ./dm01.pem -PassThru", "names a server that isn't there"),
+    (IMPORT_MAPPED, "takes the map of a second server"),
+];
+const CONNECT_NDM: &str = "Connect-NDM -Server dm01 -Credential (Get-Credential) -IdentityStoreId 2 -ClientId $clientId -ClientSecret (Read-Host -AsSecureString)";
+const IMPORT_MAPPED: &str = "Import-NDMJobCollection -Path ./hr.json -NewName 'HR (test)' -ReferenceMap ./test-server.json -SecretMap @{ 'jobs[0].fieldsMap[4].transform' = (Read-Host -AsSecureString) }";
 
 /// As many PowerShell processes as a small machine has cores.
 const WORKERS: usize = 2;
@@ -40,6 +48,17 @@ $told = foreach ($command in $help.helpItems.command) {
             Set-Content -Path ./scope.txt -Value $env:TEST_SCOPE
             Set-Content -Path ./partner-ca.cer -Value $env:TEST_CERTIFICATE
             $null = Connect-JIM -Url $env:JIM_URL -ApiKey $env:JIM_API_KEY -NoPersist
+            if ($name -match '-NDM') {
+                $password = ConvertTo-SecureString 'sandbox-password' -AsPlainText -Force
+                $null = Connect-NDM -Server $env:JIM_URL -Credential ([pscredential]::new('sandbox', $password)) -IdentityStoreId 2 -ClientId sandbox-client -ClientSecret sandbox-secret -NoPersist
+                # The files of the examples.
+                $null = foreach ($place in 'test', 'live', 'collections') { New-Item -ItemType Directory -Force -Path "./$place" }
+                foreach ($file in './hr.json', './test/hr.json', './live/hr.json') { Export-NDMJobCollection -Id 3 -Path $file -Force }
+                Get-NDMJobCollection | Export-NDMJobCollection -Path ./collections -Force
+                Get-NDMJobCollection -Id 3 -AsJson -IncludeSecret 3> $null | Set-Content -Path ./create.json
+                $job = (Get-NDMJobCollection -Id 3 -IncludeSecret 3> $null).jobs[0]
+                Set-Content -Path ./job.json -Value (ConvertTo-Json -InputObject $job -Depth 32)
+            }
             # The people of the examples come from a source.
             if ($code -match 'MetaverseObject\b|ConnectedSystemObject\b|PendingExport|ActivityStats') {
                 foreach ($system in 1, 3) { foreach ($run in 'Full Import', 'Full Synchronisation') {
