@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use url::{Host, Url};
 
 use super::error::{Answer, ApiError, Unexpected, Unfollowed};
@@ -210,7 +211,7 @@ impl Connection {
             return success(request, answered);
         }
         let answer = failure::answer(answered.status, &answered.headers, &answered.body, &request.subject);
-        let answer = redacted(answer, &auth);
+        let answer = redacted(answer, &auth, request.body.as_deref());
         if answer.status == 401 && self.database_is_down().await {
             return Err(ApiError::DatabaseDown { answer: Box::new(answer) });
         }
@@ -432,12 +433,16 @@ fn success(request: &Request, answered: Answered) -> Result<Response, ApiError> 
     Ok(response)
 }
 
-/// Debug pages and odd proxies echo request headers: the key goes no further.
-fn redacted(mut answer: Answer, auth: &Auth) -> Answer {
-    if let Some(secret) = auth.secret().filter(|secret| secret.len() >= 6) {
+/// Debug pages and odd proxies echo requests: the key and passwords go no further.
+fn redacted(mut answer: Answer, auth: &Auth, body: Option<&[u8]>) -> Answer {
+    let mut secrets: Vec<String> = auth.secret().map(str::to_owned).into_iter().collect();
+    if let Some(body) = body.and_then(|body| serde_json::from_slice(body).ok()) {
+        passwords(&body, &mut secrets);
+    }
+    for secret in secrets.iter().filter(|secret| secret.len() >= 6) {
         let hide = |text: &mut String| {
-            if text.contains(secret) {
-                *text = text.replace(secret, "***");
+            if text.contains(secret.as_str()) {
+                *text = text.replace(secret.as_str(), "***");
             }
         };
         answer.message.iter_mut().for_each(hide);
@@ -449,4 +454,20 @@ fn redacted(mut answer: Answer, auth: &Auth) -> Answer {
         }
     }
     answer
+}
+
+/// The passwords in a request, wherever they stand in it.
+fn passwords(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if name.to_lowercase().ends_with("password") => found.push(text.clone()),
+                    other => passwords(other, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| passwords(item, found)),
+        _ => {}
+    }
 }
