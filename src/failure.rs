@@ -2,6 +2,8 @@
 
 use crate::api::ApiError;
 use crate::binding::BindError;
+use crate::catalog::row::Product;
+use crate::cmdlets::NdmError;
 use crate::credentials::{KeyFileError, NotFound, StoreError};
 use crate::login::LoginError;
 use crate::protocol::{Category, ErrorReport};
@@ -79,6 +81,15 @@ pub enum Failure {
     /// Somebody else changed the entity between reading and writing it.
     #[error("Couldn't {action}: it was changed by somebody else meanwhile ({fields}). Nothing was sent.")]
     ChangedMeanwhile { action: String, fields: String },
+    /// What goes wrong with Directory Manager has words of its own.
+    #[error("{0}")]
+    Ndm(#[from] Box<NdmError>),
+}
+
+impl From<NdmError> for Failure {
+    fn from(error: NdmError) -> Self {
+        Self::Ndm(Box::new(error))
+    }
 }
 
 /// What a cmdlet waits for, with its id.
@@ -122,21 +133,24 @@ impl Failure {
         Self::Api { action: action.into(), target, error: Box::new(error) }
     }
 
-    /// The one translation to the wire.
-    pub fn report(&self) -> ErrorReport {
+    /// The one translation to the wire. The code begins with the product whose cmdlet failed.
+    pub fn report(&self, product: Product) -> ErrorReport {
         let (code, category) = self.identity();
         let api = self.api_error();
         let validation: Map<String, Value> = api
             .map(|e| e.validation().iter().map(|(field, texts)| (field.clone(), Value::from(texts.clone()))).collect())
             .unwrap_or_default();
         ErrorReport {
-            code: format!("JIM.{code}"),
+            code: match product {
+                Product::Jim => format!("JIM.{code}"),
+                Product::Ndm => format!("NDM.{code}"),
+            },
             category,
             message: self.to_string(),
-            server_message: api.and_then(|e| e.server_message().map(str::to_owned)),
+            server_message: self.server_message(),
             validation,
             target: self.target(),
-            status: api.and_then(ApiError::status),
+            status: self.status(),
             request_id: api.and_then(|e| e.request_id().map(str::to_owned)),
             retryable: api.is_some_and(ApiError::retryable),
             retry_after: api.and_then(ApiError::retry_after).map(|wait| wait.as_secs()),
@@ -145,8 +159,23 @@ impl Failure {
         }
     }
 
+    fn status(&self) -> Option<u16> {
+        match self {
+            Self::Ndm(error) => error.status(),
+            _ => self.api_error().and_then(ApiError::status),
+        }
+    }
+
+    fn server_message(&self) -> Option<String> {
+        match self {
+            Self::Ndm(error) => error.server_message(),
+            _ => self.api_error()?.server_message().map(str::to_owned),
+        }
+    }
+
     fn api_error(&self) -> Option<&ApiError> {
         match self {
+            Self::Ndm(error) => error.api_error(),
             Self::Api { error, .. } | Self::Request { error } | Self::Worded { error, .. } => Some(error),
             Self::Connect { cause, .. } | Self::WaitFailed { cause, .. } => cause.api_error(),
             _ => None,
@@ -184,6 +213,7 @@ impl Failure {
             Self::WaitAborted { .. } => ("WaitAborted", C::OperationStopped),
             Self::WaitFailed { cause, .. } => cause.identity(),
             Self::ChangedMeanwhile { .. } => ("ChangedMeanwhile", C::InvalidOperation),
+            Self::Ndm(error) => error.identity(),
         }
     }
 
@@ -193,6 +223,7 @@ impl Failure {
             Self::Connect { url, .. } | Self::BadUrl { url } => Some(url.clone()),
             Self::NameNotFound { name, .. } | Self::NameAmbiguous { name, .. } => Some(name.clone()),
             Self::EntityNotFound { id, .. } => Some(id.clone()),
+            Self::Ndm(error) => error.target(),
             Self::File { path, .. } | Self::FileExists { path } => Some(path.clone()),
             Self::RunFailed { awaited, .. }
             | Self::WaitTimedOut { awaited, .. }
@@ -204,6 +235,7 @@ impl Failure {
 
     fn recommendation(&self) -> String {
         match self {
+            Self::Ndm(error) => error.advice(),
             Self::Protocol(_) => "Report this: the client sent what it must not send.".into(),
             Self::ProtocolVersion { theirs, .. } if *theirs > crate::protocol::VERSION => {
                 "Update the jimhost program: the module is newer.".into()
@@ -236,6 +268,9 @@ impl Failure {
 
     /// Can the command go on with the next item?
     fn ends_the_command(&self) -> bool {
+        if let Self::Ndm(error) = self {
+            return error.ends_the_command();
+        }
         matches!(
             self,
             Self::Connect { .. }

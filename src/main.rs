@@ -7,6 +7,7 @@ mod catalog;
 mod cli;
 mod cmdlets;
 mod credentials;
+mod documents;
 mod failure;
 mod host;
 mod login;

@@ -88,6 +88,14 @@ pub fn verbatim(raw: &RawValue) -> Box<RawValue> {
     into_raw(text)
 }
 
+/// An output object with the server's own names, in which no text becomes a date: it goes back to the
+/// server as the text it is.
+pub fn texts_kept(raw: &RawValue) -> Box<RawValue> {
+    let mut text = String::with_capacity(raw.get().len());
+    write(raw, &[], Names::TextsKept, &mut text);
+    into_raw(text)
+}
+
 /// A value built by us.
 pub fn value(value: &impl serde::Serialize) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).unwrap_or_else(|_| null())
@@ -132,6 +140,8 @@ enum Names {
     Kept,
     /// Nothing is renamed, at any depth.
     Verbatim,
+    /// As `Verbatim`, and no text is a date.
+    TextsKept,
     /// The value of a property that holds dates.
     Dates,
 }
@@ -139,7 +149,7 @@ enum Names {
 impl Names {
     fn within(self) -> Self {
         match self {
-            Names::Verbatim => Names::Verbatim,
+            Names::Verbatim | Names::TextsKept => self,
             _ => Names::Pascal,
         }
     }
@@ -205,7 +215,8 @@ fn write_object(object: &Object<'_>, added: &[Added<'_>], names: Names, out: &mu
         out.push(':');
         let data_keyed = names == Names::Pascal && DATA_KEYED.iter().any(|n| n.eq_ignore_ascii_case(key));
         let inner = if value.get().starts_with('"') {
-            let is_date = names == Names::Kept || DATES.iter().any(|n| n.eq_ignore_ascii_case(key));
+            let is_date = names != Names::TextsKept
+                && (names == Names::Kept || DATES.iter().any(|n| n.eq_ignore_ascii_case(key)));
             if is_date { Names::Dates } else { Names::Pascal }
         } else if data_keyed && value.get().starts_with('{') {
             Names::Kept
@@ -324,6 +335,17 @@ mod tests {
     #[test]
     fn escapes_in_names_survive() {
         assert_eq!(shaped(r#"{"a\"b":1,"ünder":2}"#, &[]), r#"{"A\"b":1,"Ünder":2}"#);
+    }
+
+    #[test]
+    fn a_foreign_object_keeps_names_and_texts() {
+        let raw = RawValue::from_string(
+            r#"{ "created": "2024-06-04T10:46:33.13Z", "jobs": [{"created":"2024-06-04T10:46:33Z","n":1.50}], "name":"x" }"#.into(),
+        );
+        assert_eq!(
+            texts_kept(&raw.unwrap()).get(),
+            "{\"created\":\"\u{e000}2024-06-04T10:46:33.13Z\",\"jobs\":[{\"created\":\"\u{e000}2024-06-04T10:46:33Z\",\"n\":1.50}],\"name\":\"x\"}"
+        );
     }
 
     #[test]

@@ -52,7 +52,7 @@ const EVERY: &str = "*";
 const COLLECT: &str = r#"
 $common = [System.Management.Automation.Cmdlet]::CommonParameters + 'WhatIf' + 'Confirm' + 'ProgressAction'
 $aliases = @(Get-Command -Module JimHost -CommandType Alias)
-$all = foreach ($command in Get-Command -Module JimHost -CommandType Function) {
+$all = foreach ($command in Get-Command -Module JimHost -CommandType Function | Where-Object Noun -Like 'JIM*') {
     $data = [System.Management.Automation.CommandMetadata]::new($command)
     $defaults = @{}
     foreach ($declared in $command.ScriptBlock.Ast.Body.ParamBlock.Parameters) {

@@ -63,7 +63,7 @@ fn every_example_parses_and_uses_parameters_that_exist() {
                 if ($code -notmatch [regex]::Escape($command.Name)) { \"$($command.Name): its example doesn't use it: $code\" }
                 foreach ($use in $tree.FindAll({ $args[0] -is [System.Management.Automation.Language.CommandAst] }, $true)) {
                     $name = $use.GetCommandName()
-                    if ($name -notmatch '-JIM') { continue }
+                    if ($name -notmatch '-(JIM|NDM)') { continue }
                     $known = Get-Command -Name $name -ErrorAction Ignore
                     if (-not $known) { \"$($command.Name): $name doesn't exist\"; continue }
                     foreach ($element in $use.CommandElements) {
@@ -84,7 +84,7 @@ fn the_manifest_exports_what_the_module_defines_and_nothing_else() {
     let told = told(
         "$manifest = Import-PowerShellDataFile -Path $env:TEST_MODULE
         $module = Get-Module -Name JimHost
-        $inside = @(& $module { (Get-Command -CommandType Function | Where-Object { $_.ModuleName -eq 'JimHost' -and $_.Name -match '-JIM' }).Name } | Sort-Object)
+        $inside = @(& $module { (Get-Command -CommandType Function | Where-Object { $_.ModuleName -eq 'JimHost' -and $_.Name -match '-(JIM|NDM)' }).Name } | Sort-Object)
         $listed = @($manifest.FunctionsToExport | Sort-Object)
         ConvertTo-Json -Compress -InputObject @{
             wildcard = @($manifest.FunctionsToExport + $manifest.AliasesToExport + $manifest.CmdletsToExport | Where-Object { $_ -match '[*?]' })

@@ -6,7 +6,7 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
-use support::{KEY, Pwsh, Sandbox};
+use support::{KEY, Pwsh, Sandbox, Stub, json};
 
 const STATE: &str = "; $c = Get-JIMConnection; \"connected=$($c.Connected) source=$($c.Source) account=$($c.Account)\"";
 
@@ -144,4 +144,41 @@ fn a_login_is_kept_renewed_and_found_without_a_browser() {
         "{}",
         again.text()
     );
+}
+
+#[test]
+fn a_sign_in_to_directory_manager_is_kept_found_and_forgotten() {
+    let stub = Stub::start(|_, path, text| match path {
+        "/GroupIDSecurityService/connect/token"
+            if text.ends_with("&password=Secret-4711&client_Id=c1&client_secret=s1&identity_store_id=2") =>
+        {
+            json(200, r#"{"access_token":"t","token_type":"Bearer","expires_in":1200}"#)
+        }
+        "/GroupIDSecurityService/connect/token" => json(400, r#"{"error":"invalid_grant"}"#),
+        _ => json(200, "[]"),
+    });
+    let mut pwsh = Pwsh::new(&stub.url).with_keyring();
+    let first = pwsh.run(
+        "$user = [pscredential]::new('ann', (ConvertTo-SecureString -String 'Secret-4711' -AsPlainText -Force))
+        Connect-NDM -Server $Url -Credential $user -IdentityStoreId 2 -ClientId c1 -ClientSecret s1 6>$null",
+    );
+    assert_eq!(first.text().trim(), "");
+    let state = "; $c = Get-NDMConnection; \"$($c.UserName) $($c.IdentityStoreId) $($c.Source)\"";
+    // Another process, with nothing but the server, and with nothing at all.
+    for script in ["Connect-NDM -Server $Url 6>$null", "Connect-NDM 6>$null"] {
+        let found = pwsh.run(&format!("{script}{state}"));
+        assert_eq!(found.stdout.trim(), "ann 2 keyring", "{}", found.text());
+    }
+    // It is nobody's business but this product's.
+    let other = pwsh.run("try { Connect-JIM } catch { $_.FullyQualifiedErrorId }; @(Get-JIMConnection -Remembered).Count; @(Get-NDMConnection -Remembered).Count");
+    assert_eq!(
+        other.stdout.split_whitespace().collect::<Vec<_>>(),
+        ["JIM.InvalidUrl,Connect-JIM", "0", "1"],
+        "{}",
+        other.text()
+    );
+    let list = std::fs::read_to_string(pwsh.home.path().join("jimhost/connections.json")).unwrap();
+    assert!(list.contains("ndm") && !list.contains("ann") && !list.contains("4711"), "{list}");
+    let forgotten = pwsh.run("Connect-NDM 6>$null; Disconnect-NDM -Forget 6>$null; try { Connect-NDM -Server $Url } catch { $_.FullyQualifiedErrorId }");
+    assert_eq!(forgotten.stdout.trim(), "NDM.NoCredentials,Connect-NDM", "{}", forgotten.text());
 }

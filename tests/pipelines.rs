@@ -306,7 +306,10 @@ fn a_server_that_restarts_in_mid_pipeline_loses_nothing() {
     );
     let url = sandbox.url.clone();
     let restarting = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(2500));
+        let changes = |s: &Sandbox| s.record().iter().filter(|line| line.starts_with("PUT")).count();
+        while changes(&sandbox) < 100 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         drop(sandbox);
         Sandbox::start_at(&address, &["--latency", "10"])
     });
@@ -316,6 +319,51 @@ fn a_server_that_restarts_in_mid_pipeline_loses_nothing() {
     assert_eq!(outcome["values"], serde_json::json!([321, 321, 321]));
     let changes = again.record().iter().filter(|line| line.starts_with("PUT")).count();
     assert!((1..600).contains(&changes), "{changes} after the restart");
+}
+
+/// 200,000 objects in 2,000 pages, none of which is kept: memory stays flat on both sides.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_list_costs_no_memory() {
+    let stub = Stub::start(|_, path, _| {
+        let Some(page) = path.split("page=").nth(1).and_then(|rest| rest.split('&').next()) else {
+            return greeting(path).unwrap();
+        };
+        let page: usize = page.parse().unwrap();
+        let rows: Vec<String> = (0..100)
+            .map(|row| {
+                let id = page * 100 - 99 + row;
+                format!(
+                    r#"{{"id":{id},"name":"System {id}","description":"Number {id} of many","objectCount":{row},"connectorName":"CSV File","status":"Active"}}"#
+                )
+            })
+            .collect();
+        json(
+            200,
+            &format!(
+                r#"{{"items":[{}],"totalCount":200000,"page":{page},"pageSize":100,"totalPages":2000,"hasNextPage":{}}}"#,
+                rows.join(","),
+                page < 2000
+            ),
+        )
+    });
+    let script = format!(
+        "{CONNECT}$n = 0; $sum = [long] 0; $early = 0
+        Get-JIMConnectedSystem 3>$null | ForEach-Object {{ $n++; $sum += $_.Id; if ($n -eq 20000) {{ [GC]::Collect(); $early = [Environment]::WorkingSet }} }}
+        [GC]::Collect()
+        $late = [Environment]::WorkingSet
+        $peak = foreach ($status in [System.IO.Directory]::GetDirectories('/proc') | ForEach-Object {{ \"$_/status\" }}) {{
+            if (-not [System.IO.File]::Exists($status)) {{ continue }}
+            try {{ $text = [System.IO.File]::ReadAllText($status) }} catch {{ continue }}
+            if ($text -match \"PPid:\\s+$PID\\b\" -and $text -match 'Name:\\s+jimhost' -and $text -match 'VmHWM:\\s+(\\d+)') {{ [long] $Matches[1] }}
+        }}
+        ConvertTo-Json -Compress -InputObject @{{ n = $n; sum = $sum; early = $early; late = $late; peak = $peak }}"
+    );
+    let result = Pwsh::new(&stub.url).run(&script).json();
+    assert_eq!((result["n"].as_u64(), result["sum"].as_u64()), (Some(200_000), Some(20_000_100_000)), "{result}");
+    assert!(result["peak"].as_u64().unwrap() < 40 * 1024, "host: {result}");
+    let (early, late) = (result["early"].as_u64().unwrap(), result["late"].as_u64().unwrap());
+    assert!(late < early + 60 * 1024 * 1024, "PowerShell: {result}");
 }
 
 /// Small and good enough: which faults come is written by the seed, the same in every run.

@@ -9,8 +9,9 @@ use support::{Pwsh, Sandbox, Stub, json};
 const CALL_ALL: &str = r#"
 $ErrorActionPreference = 'SilentlyContinue'
 $null = Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist 6>$null 3>$null
+$null = Connect-NDM -Server $Url -AccessToken any -NoPersist 6>$null 3>$null
 $guid = '11111111-2222-3333-4444-555555555555'
-$object = [pscustomobject] @{ Id = 1; Name = 'x'; ConnectedSystemId = 1; SyncRuleId = 1; GroupId = 1; PredefinedSearchId = 1; ScheduleId = $guid; ObjectTypeId = 1; Uri = 'x' }
+$object = [pscustomobject] @{ Id = 1; Name = 'x'; ConnectedSystemId = 1; SyncRuleId = 1; GroupId = 1; PredefinedSearchId = 1; ScheduleId = $guid; ObjectTypeId = 1; Uri = 'x'; jobInfo = @{ jobId = 0; name = 'x' } }
 function Get-Value($parameter) {
     $set = $parameter.Attributes | Where-Object { $_ -is [ValidateSet] } | Select-Object -First 1
     if ($set) { if ($parameter.ParameterType.IsArray) { return , @($set.ValidValues[0]) } else { return $set.ValidValues[0] } }
@@ -64,6 +65,11 @@ fn no_cmdlet_sends_a_change_under_whatif_also_with_force() {
     let stub = Stub::start(|_, path, _| {
         let entity = r#"{"id":1,"name":"x","connectedSystemId":1,"status":"healthy","isEnabled":true,"steps":[],"attributes":[],"objectTypes":[],"accounts":[],"type":"Text","attributePlurality":"SingleValued","connectedSystemObjects":[{"id":"x","connectedSystemId":1}]}"#;
         let path = path.split('?').next().unwrap();
+        if path.starts_with("/GroupIDDataService/") {
+            let document = r#"{"jobCollectionInfo":{"id":1,"name":"x"},"jobInfo":{"jobId":1,"name":"x"}}"#;
+            let data = if path.ends_with("/Details") { document } else { "[]" };
+            return json(200, &format!(r#"{{"count":0,"data":{data},"status":0,"message":null}}"#));
+        }
         if path.ends_with("/run-profiles") || path.ends_with("apikeys") {
             return json(200, &format!("[{entity}]"));
         }

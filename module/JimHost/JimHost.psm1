@@ -93,8 +93,8 @@ function Start-HostProcess {
     $info.RedirectStandardOutput = $true
     $info.StandardInputEncoding = $utf8
     $info.StandardOutputEncoding = $utf8
-    # A key travels in the call that needs it, not in an environment that lasts.
-    $null = $info.Environment.Remove('JIM_API_KEY')
+    # A secret travels in the call that needs it, not in an environment that lasts.
+    foreach ($name in 'JIM_API_KEY', 'NDM_PASSWORD', 'NDM_CLIENT_SECRET') { $null = $info.Environment.Remove($name) }
     $process = [System.Diagnostics.Process]::Start($info)
     $link = [hashtable]::Synchronized(@{
             Path = $path; Process = $process; Reader = $process.StandardOutput; Writer = $process.StandardInput
@@ -175,6 +175,9 @@ function ConvertTo-HostJson($Value, [int] $Depth = 0) {
     if ($Value -is [datetimeoffset]) { return '"' + $Value.UtcDateTime.ToString('o', [cultureinfo]::InvariantCulture) + '"' }
     if ($Value -is [timespan]) { return '"' + $Value.ToString('c', [cultureinfo]::InvariantCulture) + '"' }
     if ($Value -is [securestring]) { return [System.Web.HttpUtility]::JavaScriptStringEncode([System.Net.NetworkCredential]::new('', $Value).Password, $true) }
+    if ($Value -is [pscredential]) {
+        return '{"userName":' + (ConvertTo-HostJson $Value.UserName) + ',"password":' + (ConvertTo-HostJson $Value.Password) + '}'
+    }
     if ($Value -is [byte[]]) { return '"' + [Convert]::ToBase64String($Value) + '"' }
     if ($Value -is [ValueType]) { return [System.Web.HttpUtility]::JavaScriptStringEncode($Value.ToString(), $true) }
     if ($Depth -ge 32) { throw 'A value is nested more than 32 levels deep.' }
@@ -382,7 +385,7 @@ function ConvertTo-HostArguments($Bound, $State) {
         $value = $pair.Value
         if ($value -is [int]) { $text = "$value" }
         # The host doesn't know PowerShell's current location.
-        elseif ($State.Files -and $name -in $State.Files -and $value) { $text = ConvertTo-HostJson $State.Cmdlet.GetUnresolvedProviderPathFromPSPath($value) }
+        elseif ($State.Files -and $name -in $State.Files -and $value -is [string] -and $value) { $text = ConvertTo-HostJson $State.Cmdlet.GetUnresolvedProviderPathFromPSPath($value) }
         elseif ($value -is [string]) { $text = [System.Web.HttpUtility]::JavaScriptStringEncode($value, $true) }
         elseif ($name -eq 'InputObject' -and $State.Take) { $text = ConvertTo-HostInput $value $State.Take }
         else { $text = ConvertTo-HostJson $value }
@@ -867,6 +870,26 @@ function Add-JIMScheduleStep {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Add-NDMJobCollectionJob {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('NDM.JobCollection')]
+    param(
+        [Parameter(Mandatory, Position = 0)]
+        [Alias('Id')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $CollectionId,
+        [Parameter(Mandatory, Position = 1, ValueFromPipelineByPropertyName)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int[]] $JobId,
+        [ValidateSet('Abort', 'Continue')]
+        [string] $OnFailure,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Add-NDMJobCollectionJob' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Approve-JIMConnectedSystemServerCertificate {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -906,6 +929,35 @@ function Clear-JIMConnectedSystem {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Compare-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('NDM.Difference')]
+    param(
+        [Parameter(Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [string] $ReferencePath,
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $ReferenceId,
+        [ValidateNotNull()]
+        [PSCustomObject] $ReferenceObject,
+        [Parameter(Position = 1, ValueFromPipelineByPropertyName)]
+        [Alias('FullName')]
+        [ValidateNotNullOrEmpty()]
+        [string] $DifferencePath,
+        [Parameter(ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $DifferenceId,
+        [ValidateNotNull()]
+        [PSCustomObject] $DifferenceObject,
+        [switch] $IncludeId,
+        [switch] $IncludeRunState
+    )
+    begin { $state = Enter-HostCmdlet 'Compare-NDMJobCollection' $PSCmdlet $PSBoundParameters 0 @() @() @('ReferencePath', 'DifferencePath') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Connect-JIM {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Interactive')]
@@ -939,6 +991,67 @@ function Connect-JIM {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Connect-NDM {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Credential')]
+    [OutputType('NDM.Connection')]
+    param(
+        [Parameter(Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Server,
+        [ValidateRange(1, 65535)]
+        [int] $Port = 4443,
+        [Parameter(ParameterSetName = 'Credential')]
+        [ValidateNotNull()]
+        [System.Management.Automation.Credential()]
+        [pscredential] $Credential,
+        [Parameter(ParameterSetName = 'Credential')]
+        [ValidateRange(0, [int]::MaxValue)]
+        [int] $IdentityStoreId,
+        [Parameter(ParameterSetName = 'Credential')]
+        [ValidateNotNullOrEmpty()]
+        [object] $ClientId,
+        [Parameter(ParameterSetName = 'Credential')]
+        [ValidateNotNullOrEmpty()]
+        [object] $ClientSecret,
+        [Parameter(ParameterSetName = 'Token', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [object] $AccessToken,
+        [switch] $SkipCertificateCheck,
+        [ValidateNotNullOrEmpty()]
+        [string] $CertificateFile,
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $RequestTimeoutSeconds = 100,
+        [switch] $NoPersist,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Connect-NDM' $PSCmdlet $PSBoundParameters 0 @() @('NDM_SERVER', 'NDM_USERNAME', 'NDM_PASSWORD', 'NDM_PASSWORD_FILE', 'NDM_CLIENT_ID', 'NDM_CLIENT_SECRET', 'NDM_CLIENT_SECRET_FILE', 'NDM_IDENTITY_STORE_ID') @('CertificateFile') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Copy-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('System.Int64')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [Parameter(Mandatory, Position = 1)]
+        [ValidateNotNullOrEmpty()]
+        [string] $NewName,
+        [string] $NewDescription,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Copy-NDMJobCollection' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Disable-JIMSchedule {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -956,6 +1069,25 @@ function Disable-JIMSchedule {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Disable-NDMJobCollectionNotification {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('NDM.JobCollection')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Disable-NDMJobCollectionNotification' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Disconnect-JIM {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Default')]
@@ -968,6 +1100,18 @@ function Disconnect-JIM {
         [switch] $Forget
     )
     begin { $state = Enter-HostCmdlet 'Disconnect-JIM' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Disconnect-NDM {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    param(
+        [ValidateNotNullOrEmpty()]
+        [string] $Server,
+        [switch] $Forget
+    )
+    begin { $state = Enter-HostCmdlet 'Disconnect-NDM' $PSCmdlet $PSBoundParameters 0 }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -988,6 +1132,32 @@ function Enable-JIMSchedule {
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
+function Enable-NDMJobCollectionNotification {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('NDM.JobCollection')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [Alias('When')]
+        [int] $NotifyWhen,
+        [AllowEmptyCollection()]
+        [string[]] $Recipient,
+        [ValidateNotNullOrEmpty()]
+        [string] $RecipientSeparator,
+        [bool] $IndividualEmail,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Enable-NDMJobCollectionNotification' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Export-JIMCertificate {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ToFile')]
@@ -1003,6 +1173,26 @@ function Export-JIMCertificate {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'Export-JIMCertificate' $PSCmdlet $PSBoundParameters 0 @() @() @('Path') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Export-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('NDM.ExportedFile')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int[]] $Id,
+        [Parameter(Mandatory, Position = 1)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Path,
+        [switch] $Portable,
+        [switch] $IncludeSecret,
+        [switch] $Force,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Export-NDMJobCollection' $PSCmdlet $PSBoundParameters 0 @() @() @('Path') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -1598,6 +1788,7 @@ function Get-JIMConnectedSystemServerCertificate {
 function Get-JIMConnectedSystemUnresolvedReferenceCount {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('System.Int64')]
     param(
         [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
@@ -2511,6 +2702,114 @@ function Get-JIMWorkerTask {
     end { Complete-HostCmdlet $state }
 }
 
+function Get-NDMConnection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('NDM.Connection')]
+    param(
+        [switch] $Remembered
+    )
+    begin { $state = Enter-HostCmdlet 'Get-NDMConnection' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Get-NDMJob {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('NDM.JobSummary')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int[]] $Id,
+        [Parameter(ParameterSetName = 'List', Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [SupportsWildcards()]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $First,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(0, [int]::MaxValue)]
+        [int] $Skip,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateSet('jobId', 'name', 'description', 'type', 'sourceProvider', 'destinationProvider', 'lastRun', 'lastOutCome', 'nextRun', 'timesRun', 'created', 'modified')]
+        [string] $SortBy,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $Descending
+    )
+    begin { $state = Enter-HostCmdlet 'Get-NDMJob' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Get-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'List')]
+    [OutputType('NDM.JobCollectionSummary')]
+    param(
+        [Parameter(ParameterSetName = 'List', Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [SupportsWildcards()]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $First,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateRange(0, [int]::MaxValue)]
+        [int] $Skip,
+        [Parameter(ParameterSetName = 'List')]
+        [ValidateSet('id', 'name', 'description', 'totalJobs', 'timesRun', 'lastRunDate', 'lastOutCome', 'nextRun', 'created', 'modified')]
+        [string] $SortBy,
+        [Parameter(ParameterSetName = 'List')]
+        [switch] $Descending,
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int[]] $Id,
+        [switch] $Detailed,
+        [switch] $IncludeSecret,
+        [switch] $AsJson
+    )
+    begin { $state = Enter-HostCmdlet 'Get-NDMJobCollection' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Get-NDMJobCollectionJob {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('NDM.JobSummary')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $CollectionId,
+        [ValidateNotNullOrEmpty()]
+        [SupportsWildcards()]
+        [string] $Name,
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $First,
+        [ValidateRange(0, [int]::MaxValue)]
+        [int] $Skip,
+        [ValidateSet('jobId', 'name', 'description', 'runOrder', 'lastRun', 'lastOutCome', 'created', 'modified')]
+        [string] $SortBy,
+        [switch] $Descending
+    )
+    begin { $state = Enter-HostCmdlet 'Get-NDMJobCollectionJob' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Get-NDMJobName {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('NDM.JobName')]
+    param(
+        [Parameter(Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [SupportsWildcards()]
+        [string] $Name
+    )
+    begin { $state = Enter-HostCmdlet 'Get-NDMJobName' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Import-JIMConnectedSystemHierarchy {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -2543,6 +2842,40 @@ function Import-JIMConnectedSystemSchema {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'Import-JIMConnectedSystemSchema' $PSCmdlet $PSBoundParameters 2 @('Id') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Import-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'AsNew', SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('NDM.ImportResult')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('FullName')]
+        [ValidateNotNullOrEmpty()]
+        [string] $Path,
+        [Parameter(ParameterSetName = 'AsNew')]
+        [switch] $AsNew,
+        [Parameter(ParameterSetName = 'Update', Mandatory)]
+        [switch] $Update,
+        [Parameter(ParameterSetName = 'Update')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Id,
+        [ValidateNotNullOrEmpty()]
+        [string] $NewName,
+        [Parameter(ParameterSetName = 'AsNew')]
+        [ValidateSet('Fail', 'Rename', 'Update')]
+        [string] $OnConflict = 'Fail',
+        [Alias('Secret')]
+        [ValidateNotNull()]
+        [hashtable] $SecretMap,
+        [switch] $KeepExistingSecret,
+        [ValidateNotNull()]
+        [object] $ReferenceMap,
+        [switch] $KeepReference,
+        [switch] $Force
+    )
+    begin { $state = Enter-HostCmdlet 'Import-NDMJobCollection' $PSCmdlet $PSBoundParameters 3 @() @() @('Path', 'ReferenceMap') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -2602,6 +2935,33 @@ function Move-JIMMetaverseAttributePriority {
     }
     process { Send-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
     end { Complete-HostCmdlet $state }
+}
+
+function Move-NDMJobCollectionJob {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('NDM.JobCollection')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $CollectionId,
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $JobId,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $JobName,
+        [ValidateNotNullOrEmpty()]
+        [string] $Before,
+        [ValidateNotNullOrEmpty()]
+        [string] $After,
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Position,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Move-NDMJobCollectionJob' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
 function New-JIMApiKey {
@@ -2749,7 +3109,7 @@ function New-JIMExampleDataTemplate {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
     [OutputType('JIM.ExampleDataTemplate')]
     param(
-        [Parameter(Mandatory)]
+        [Parameter(Mandatory, Position = 0)]
         [ValidateNotNullOrEmpty()]
         [string] $Name,
         [Parameter(Mandatory)]
@@ -2946,7 +3306,7 @@ function New-JIMSchedule {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
     [OutputType('JIM.Schedule')]
     param(
-        [Parameter(Mandatory)]
+        [Parameter(Mandatory, Position = 0)]
         [ValidateNotNullOrEmpty()]
         [string] $Name,
         [string] $Description,
@@ -3150,6 +3510,52 @@ function New-JIMSyncRuleMatchingRule {
         [switch] $PassThru
     )
     begin { $state = Enter-HostCmdlet 'New-JIMSyncRuleMatchingRule' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function New-NDMJob {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Path', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('System.Int64')]
+    param(
+        [Parameter(ParameterSetName = 'Path', Mandatory, Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Path,
+        [Parameter(ParameterSetName = 'InputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [hashtable] $Secret,
+        [switch] $Force
+    )
+    begin { $state = Enter-HostCmdlet 'New-NDMJob' $PSCmdlet $PSBoundParameters 2 @() @() @('Path') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function New-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'Path', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('System.Int64')]
+    param(
+        [Parameter(ParameterSetName = 'Path', Mandatory, Position = 0)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Path,
+        [Parameter(ParameterSetName = 'InputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [Parameter(ParameterSetName = 'Job', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'Job')]
+        [string] $Description,
+        [Parameter(ParameterSetName = 'Job', Mandatory)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int[]] $Job,
+        [Parameter(ParameterSetName = 'Job')]
+        [ValidateSet('Abort', 'Continue')]
+        [string] $OnFailure,
+        [hashtable] $Secret,
+        [switch] $Force,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'New-NDMJobCollection' $PSCmdlet $PSBoundParameters 2 @() @() @('Path') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 
@@ -3477,7 +3883,7 @@ function Remove-JIMScheduleStep {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
     [OutputType('JIM.Schedule')]
     param(
-        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('Id')]
         [guid] $ScheduleId,
         [Parameter(Mandatory, Position = 1)]
@@ -3597,6 +4003,86 @@ function Remove-JIMSyncRuleMatchingRule {
     end { Complete-HostCmdlet $state }
 }
 
+function Remove-NDMJob {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int[]] $Id,
+        [Parameter(ParameterSetName = 'ByJob', Mandatory, ValueFromPipelineByPropertyName)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int[]] $JobId,
+        [Parameter(ValueFromPipelineByPropertyName)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [switch] $Force
+    )
+    begin { $state = Enter-HostCmdlet 'Remove-NDMJob' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Remove-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'High')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int[]] $Id,
+        [Parameter(ValueFromPipelineByPropertyName)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [switch] $Force
+    )
+    begin { $state = Enter-HostCmdlet 'Remove-NDMJobCollection' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Remove-NDMJobCollectionJob {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'High')]
+    [OutputType('NDM.JobCollection')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $CollectionId,
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $JobId,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $JobName,
+        [switch] $Force,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Remove-NDMJobCollectionJob' $PSCmdlet $PSBoundParameters 3 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Rename-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('NDM.JobCollection')]
+    param(
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Id,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [Parameter(Mandatory, Position = 1)]
+        [ValidateNotNullOrEmpty()]
+        [string] $NewName,
+        [string] $NewDescription,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Rename-NDMJobCollection' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Reset-JIMServiceSetting {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
@@ -3680,7 +4166,6 @@ function Set-JIMApiKey {
         [Parameter(Position = 3)]
         [int[]] $RoleIds,
         [Parameter(Position = 4)]
-        [AllowNull()]
         [Nullable[datetime]] $ExpiresAt,
         [switch] $Enable,
         [switch] $Disable,
@@ -4273,7 +4758,7 @@ function Set-JIMSchedule {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
     [OutputType('JIM.Schedule')]
     param(
-        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('ScheduleId')]
         [guid] $Id,
         [Parameter(Position = 1)]
@@ -4556,6 +5041,63 @@ function Set-JIMSyncRuleMatchingRule {
     end { Complete-HostCmdlet $state }
 }
 
+function Set-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ByInputObject', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('NDM.JobCollection')]
+    param(
+        [Parameter(ParameterSetName = 'ByInputObject', Mandatory, ValueFromPipeline)]
+        [PSCustomObject] $InputObject,
+        [Parameter(ParameterSetName = 'ByPath', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $Path,
+        [Parameter(ParameterSetName = 'ById', Mandatory, Position = 0)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $Id,
+        [ValidateNotNullOrEmpty()]
+        [string] $Name,
+        [string] $Description,
+        [Alias('When')]
+        [int] $NotifyWhen,
+        [AllowEmptyCollection()]
+        [string[]] $Recipient,
+        [ValidateNotNullOrEmpty()]
+        [string] $RecipientSeparator,
+        [bool] $IndividualEmail,
+        [switch] $KeepExistingSecret,
+        [hashtable] $Secret,
+        [switch] $Force,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-NDMJobCollection' $PSCmdlet $PSBoundParameters 2 @() @() @('Path') }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Set-NDMJobCollectionJob {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById', SupportsShouldProcess, ConfirmImpact = 'Medium')]
+    [OutputType('NDM.JobCollection')]
+    param(
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('Id')]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $CollectionId,
+        [Parameter(ParameterSetName = 'ById', Mandatory, ValueFromPipelineByPropertyName)]
+        [ValidateRange(1, [int]::MaxValue)]
+        [int] $JobId,
+        [Parameter(ParameterSetName = 'ByName', Mandatory)]
+        [ValidateNotNullOrEmpty()]
+        [string] $JobName,
+        [ValidateSet('Abort', 'Continue')]
+        [string] $OnFailure,
+        [ValidateNotNullOrEmpty()]
+        [string] $NewName,
+        [switch] $PassThru
+    )
+    begin { $state = Enter-HostCmdlet 'Set-NDMJobCollectionJob' $PSCmdlet $PSBoundParameters 2 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
 function Start-JIMRunProfile {
     # .EXTERNALHELP JimHost-help.xml
     [CmdletBinding(PositionalBinding = $false, DefaultParameterSetName = 'ById')]
@@ -4593,7 +5135,7 @@ function Start-JIMSchedule {
     [CmdletBinding(PositionalBinding = $false, SupportsShouldProcess, ConfirmImpact = 'Medium')]
     [OutputType('JIM.ScheduleExecution')]
     param(
-        [Parameter(Mandatory, ValueFromPipelineByPropertyName)]
+        [Parameter(Mandatory, Position = 0, ValueFromPipelineByPropertyName)]
         [Alias('ScheduleId')]
         [guid] $Id,
         [switch] $Wait,
@@ -4753,6 +5295,26 @@ function Test-JIMMetaverseAttributeName {
         [int] $ExcludeId
     )
     begin { $state = Enter-HostCmdlet 'Test-JIMMetaverseAttributeName' $PSCmdlet $PSBoundParameters 0 }
+    process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
+}
+
+function Test-NDMJobCollection {
+    # .EXTERNALHELP JimHost-help.xml
+    [CmdletBinding(PositionalBinding = $false)]
+    [OutputType('NDM.Finding')]
+    param(
+        [Parameter(Position = 0, ValueFromPipelineByPropertyName)]
+        [Alias('FullName')]
+        [ValidateNotNullOrEmpty()]
+        [string] $Path,
+        [Parameter(ValueFromPipeline)]
+        [ValidateNotNull()]
+        [PSCustomObject] $InputObject,
+        [switch] $ForCreate,
+        [switch] $ForUpdate,
+        [switch] $Quiet
+    )
+    begin { $state = Enter-HostCmdlet 'Test-NDMJobCollection' $PSCmdlet $PSBoundParameters 0 @('Data', 'Description', 'HasAccess', 'IndividualEmail', 'Info', 'IsNotificationEnabled', 'IsTemplate', 'JobInfo', 'Jobs', 'NotifyWhen', 'Recipients', 'TotalJobs', 'data', 'description', 'hasAccess', 'isNotificationEnabled', 'isTemplate', 'jobCollectionInfo', 'jobInfo', 'jobs', 'notificationRecipients', 'notificationSendIndividualEmail', 'notifyWhen', 'totalJobs') @() @('Path') }
     process { Invoke-HostCmdlet $state $PSCmdlet.ParameterSetName $PSBoundParameters }
 }
 

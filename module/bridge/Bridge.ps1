@@ -91,8 +91,8 @@ function Start-HostProcess {
     $info.RedirectStandardOutput = $true
     $info.StandardInputEncoding = $utf8
     $info.StandardOutputEncoding = $utf8
-    # A key travels in the call that needs it, not in an environment that lasts.
-    $null = $info.Environment.Remove('JIM_API_KEY')
+    # A secret travels in the call that needs it, not in an environment that lasts.
+    foreach ($name in 'JIM_API_KEY', 'NDM_PASSWORD', 'NDM_CLIENT_SECRET') { $null = $info.Environment.Remove($name) }
     $process = [System.Diagnostics.Process]::Start($info)
     $link = [hashtable]::Synchronized(@{
             Path = $path; Process = $process; Reader = $process.StandardOutput; Writer = $process.StandardInput
@@ -173,6 +173,9 @@ function ConvertTo-HostJson($Value, [int] $Depth = 0) {
     if ($Value -is [datetimeoffset]) { return '"' + $Value.UtcDateTime.ToString('o', [cultureinfo]::InvariantCulture) + '"' }
     if ($Value -is [timespan]) { return '"' + $Value.ToString('c', [cultureinfo]::InvariantCulture) + '"' }
     if ($Value -is [securestring]) { return [System.Web.HttpUtility]::JavaScriptStringEncode([System.Net.NetworkCredential]::new('', $Value).Password, $true) }
+    if ($Value -is [pscredential]) {
+        return '{"userName":' + (ConvertTo-HostJson $Value.UserName) + ',"password":' + (ConvertTo-HostJson $Value.Password) + '}'
+    }
     if ($Value -is [byte[]]) { return '"' + [Convert]::ToBase64String($Value) + '"' }
     if ($Value -is [ValueType]) { return [System.Web.HttpUtility]::JavaScriptStringEncode($Value.ToString(), $true) }
     if ($Depth -ge 32) { throw 'A value is nested more than 32 levels deep.' }
@@ -380,7 +383,7 @@ function ConvertTo-HostArguments($Bound, $State) {
         $value = $pair.Value
         if ($value -is [int]) { $text = "$value" }
         # The host doesn't know PowerShell's current location.
-        elseif ($State.Files -and $name -in $State.Files -and $value) { $text = ConvertTo-HostJson $State.Cmdlet.GetUnresolvedProviderPathFromPSPath($value) }
+        elseif ($State.Files -and $name -in $State.Files -and $value -is [string] -and $value) { $text = ConvertTo-HostJson $State.Cmdlet.GetUnresolvedProviderPathFromPSPath($value) }
         elseif ($value -is [string]) { $text = [System.Web.HttpUtility]::JavaScriptStringEncode($value, $true) }
         elseif ($name -eq 'InputObject' -and $State.Take) { $text = ConvertTo-HostInput $value $State.Take }
         else { $text = ConvertTo-HostJson $value }

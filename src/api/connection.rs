@@ -211,7 +211,7 @@ impl Connection {
             return success(request, answered);
         }
         let answer = failure::answer(answered.status, &answered.headers, &answered.body, &request.subject);
-        let answer = redacted(answer, &auth, request.body.as_deref());
+        let answer = redacted(answer, &auth, &secrets(request));
         if answer.status == 401 && self.database_is_down().await {
             return Err(ApiError::DatabaseDown { answer: Box::new(answer) });
         }
@@ -433,16 +433,18 @@ fn success(request: &Request, answered: Answered) -> Result<Response, ApiError> 
     Ok(response)
 }
 
-/// Debug pages and odd proxies echo requests: the key and passwords go no further.
-fn redacted(mut answer: Answer, auth: &Auth, body: Option<&[u8]>) -> Answer {
-    let mut secrets: Vec<String> = auth.secret().map(str::to_owned).into_iter().collect();
-    if let Some(body) = body.and_then(|body| serde_json::from_slice(body).ok()) {
-        passwords(&body, &mut secrets);
-    }
-    for secret in secrets.iter().filter(|secret| secret.len() >= 6) {
+/// Debug pages and odd proxies echo request headers and bodies: a secret goes no further.
+fn redacted(mut answer: Answer, auth: &Auth, hidden: &[SecretString]) -> Answer {
+    // Very short ones would blank out half of a message, and are no secrets.
+    let known = auth.secret().filter(|secret| secret.len() >= 6).into_iter();
+    let sent = hidden.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= 3);
+    for secret in known.chain(sent) {
+        let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         let hide = |text: &mut String| {
-            if text.contains(secret.as_str()) {
-                *text = text.replace(secret.as_str(), "***");
+            for shown in [secret, encoded.as_str()] {
+                if text.contains(shown) {
+                    *text = text.replace(shown, "***");
+                }
             }
         };
         answer.message.iter_mut().for_each(hide);
@@ -456,13 +458,21 @@ fn redacted(mut answer: Answer, auth: &Auth, body: Option<&[u8]>) -> Answer {
     answer
 }
 
-/// The passwords in a request, wherever they stand in it.
-fn passwords(value: &Value, found: &mut Vec<String>) {
+/// What nobody may see of a request: what it names, and the passwords of its body.
+fn secrets(request: &Request) -> Vec<SecretString> {
+    let mut found = request.hidden.clone();
+    if let Some(body) = request.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()) {
+        passwords(&body, &mut found);
+    }
+    found
+}
+
+fn passwords(value: &Value, found: &mut Vec<SecretString>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value {
-                    Value::String(text) if name.to_lowercase().ends_with("password") => found.push(text.clone()),
+                    Value::String(text) if name.to_lowercase().ends_with("password") => found.push(text.clone().into()),
                     other => passwords(other, found),
                 }
             }

@@ -99,6 +99,8 @@ pub struct Answer {
     pub validation: Vec<(String, Vec<String>)>,
     pub request_id: Option<String>,
     pub retry_after: Option<Duration>,
+    /// A web page: whatever stands before the API answered, not the API.
+    pub web_page: bool,
 }
 
 /// A request that got no answer.

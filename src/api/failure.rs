@@ -21,7 +21,10 @@ pub(super) fn answer(status: u16, headers: &HeaderMap, body: &[u8], subject: &st
     match serde_json::from_str::<Value>(text) {
         Ok(Value::Object(object)) => read_object(&object, &mut answer),
         Ok(Value::String(message)) => answer.message = presentable(&message),
-        _ if is_web_page(headers, body) => answer.message = page_title(text),
+        _ if is_web_page(headers, body) => {
+            answer.web_page = true;
+            answer.message = page_title(text);
+        }
         _ => answer.message = presentable(text),
     }
     if let Some(id) = request_id(headers) {
@@ -55,7 +58,9 @@ pub(super) fn error(answer: Answer, credential: AuthKind, retries: u32) -> ApiEr
 
 fn read_object(object: &Map<String, Value>, answer: &mut Answer) {
     let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
-    answer.server_code = text("code").map(str::to_owned);
+    // OAuth bodies have the code in `error` and the words beside it.
+    let oauth = text("error").filter(|_| object.contains_key("error_description"));
+    answer.server_code = text("code").or_else(|| text("errorCode")).or(oauth).map(str::to_owned);
     answer.request_id = text("traceId").map(str::to_owned);
     // `error` holds the status in words beside `message`; alone it is all there is (OAuth bodies too).
     let message = ["message", "error_description", "detail", "title", "error"].into_iter().find_map(text);
@@ -75,8 +80,10 @@ fn read_object(object: &Map<String, Value>, answer: &mut Answer) {
         }
     }
     if answer.message.is_none() && answer.validation.is_empty() && !object.is_empty() {
-        // A shape nobody has seen yet: the raw text is better than nothing.
-        answer.message = presentable(&Value::Object(object.clone()).to_string());
+        // A shape nobody has seen yet: the raw text is better than nothing, but for what may be a whole entity.
+        let mut object = object.clone();
+        object.remove("data");
+        answer.message = presentable(&Value::Object(object).to_string());
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::error::Category as JsonFault;
 use serde_json::value::RawValue;
@@ -72,8 +73,12 @@ pub struct Request {
     pub path: String,
     /// Names and values in the clear; repeated names stay repeated, in order.
     pub query: Vec<(String, String)>,
-    /// JSON text.
+    /// JSON text, or a form when `form` says so. A GET may have one too.
     pub body: Option<Vec<u8>>,
+    /// The body is `application/x-www-form-urlencoded`, as token services want it.
+    pub form: bool,
+    /// Secrets of the body: taken out of whatever the server repeats of them in a refusal.
+    pub hidden: Vec<SecretString>,
     /// Send no credentials.
     pub anonymous: bool,
     /// Send once: no retry, and no waiting for a pause of the connection.
@@ -91,6 +96,8 @@ impl Request {
             path: path.into(),
             query: Vec::new(),
             body: None,
+            form: false,
+            hidden: Vec::new(),
             anonymous: false,
             once: false,
             accept: Accept::Json,
@@ -108,6 +115,20 @@ impl Request {
     #[must_use]
     pub fn with_body(mut self, json: impl Into<Vec<u8>>) -> Self {
         self.body = Some(json.into());
+        self
+    }
+
+    /// A form in place of JSON. The values are never shown, nor is anything the server repeats of `hidden`.
+    #[must_use]
+    pub fn with_form<'a>(
+        mut self,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+        hidden: Vec<SecretString>,
+    ) -> Self {
+        self.body =
+            Some(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes());
+        self.form = true;
+        self.hidden = hidden;
         self
     }
 
@@ -223,7 +244,9 @@ impl Response {
         }
     }
 
-    pub(super) fn unexpected(&self, what: Unexpected) -> ApiError {
+    /// This answer as an error: a success that is none.
+    #[must_use]
+    pub fn unexpected(&self, what: Unexpected) -> ApiError {
         ApiError::UnexpectedAnswer {
             status: self.status,
             url: self.url.clone(),

@@ -13,10 +13,10 @@ mod transport;
 mod window;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use connection::{Auth, Connection, Options};
-pub use error::ApiError;
+pub use error::{Answer, ApiError, Unexpected};
 pub use message::{Accept, Method, Request, Response, encode_segment};
 pub use page::Page;
 pub use retry::Event;

@@ -1,7 +1,7 @@
 //! The client against a scripted server: what goes over the wire, how often, and what comes of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod scripted;
+pub(crate) mod scripted;
 mod tls;
 
 use std::sync::Mutex;

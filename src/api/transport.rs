@@ -65,7 +65,8 @@ pub(super) async fn attempt(setting: &Setting<'_>, request: &Request, url: Url) 
         builder = builder.header(name, value);
     }
     if let Some(body) = &request.body {
-        builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone());
+        let kind = if request.form { "application/x-www-form-urlencoded" } else { "application/json" };
+        builder = builder.header(CONTENT_TYPE, kind).body(body.clone());
     }
     let failed = |cause: reqwest::Error| failure(&cause, setting, request, &url);
     let mut response = builder.send().await.map_err(failed)?;

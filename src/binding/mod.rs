@@ -203,10 +203,16 @@ fn check_range(parameter: &Parameter, value: &Value) -> Result<(), BindError> {
 
 /// A value as it may be shown: secrets are not.
 fn shown(parameter: &Parameter, value: &Value) -> String {
-    if matches!(parameter.kind, Kind::Secret | Kind::SecureString) {
-        "something else".into()
-    } else {
-        value.to_string()
+    match parameter.kind {
+        Kind::Secret | Kind::SecureString | Kind::Credential => "something else".into(),
+        // Objects may be whole documents, and maps secrets by name.
+        Kind::Hashtable | Kind::Hashtables | Kind::PsObject | Kind::Object => match value {
+            Value::String(_) => "a text".into(),
+            Value::Array(_) => "a list".into(),
+            Value::Object(_) => "an object".into(),
+            _ => "a single value".into(),
+        },
+        _ => value.to_string(),
     }
 }
 
@@ -223,6 +229,10 @@ fn fits(kind: Kind, value: &Value) -> (bool, &'static str) {
         Kind::DateTime | Kind::NullableDateTime => (value.is_string(), "a date"),
         Kind::TimeSpan => (value.is_string(), "a time span"),
         Kind::Secret | Kind::SecureString => (value.is_string(), "a secret"),
+        Kind::Credential => {
+            let text = |name: &str| value.get(name).is_some_and(Value::is_string);
+            (text("userName") && text("password"), "a user name and password")
+        }
         Kind::Bytes => (value.is_string(), "bytes in base64"),
         Kind::Strings => (list_of(Value::is_string), "a list of texts"),
         Kind::Guids => (list_of(Value::is_string), "a list of GUIDs"),
@@ -295,6 +305,14 @@ mod tests {
         assert_eq!(text(json!({"PageSize": "x"})), "-PageSize takes a whole number, not \"x\"");
         assert_eq!(text(json!({"Name": ""})), "-Name must not be empty");
         assert!(text(json!({"ConnectedSystemId": 1, "ConnectedSystemName": "x"})).contains("don't go together"));
+    }
+
+    #[test]
+    fn a_document_that_came_as_text_is_not_quoted() {
+        let error = bind("Set-NDMJobCollection", json!({"InputObject": "{\"password\":\"x\"}"})).unwrap_err();
+        assert_eq!(error.to_string(), "-InputObject takes an object, not a text");
+        let error = bind("Set-NDMJobCollection", json!({"Id": 1, "Secret": "hidden"})).unwrap_err();
+        assert_eq!(error.to_string(), "-Secret takes an object, not a text");
     }
 
     #[test]

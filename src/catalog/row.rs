@@ -278,6 +278,9 @@ pub enum Kind {
     /// A key or password: string or SecureString, never shown.
     #[serde(rename = "secret")]
     Secret,
+    /// User name and password; travels as an object of both, never shown.
+    #[serde(rename = "pscredential")]
+    Credential,
     #[serde(rename = "hashtable")]
     Hashtable,
     #[serde(rename = "hashtable[]")]

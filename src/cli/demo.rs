@@ -3,13 +3,15 @@
 use super::doctor::{HOW_TO_GET_POWERSHELL, find_powershell};
 use super::{fail, note};
 use crate::powershell;
-use crate::sandbox::{self, SandboxOptions};
+use crate::sandbox::{self, SandboxOptions, ndm};
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
 const SCRIPT: &str = include_str!("demo.ps1");
+/// A job collection in the documented shape, for the part about Directory Manager.
+const COLLECTION: &str = include_str!("demo-collection.json");
 
 #[derive(Args)]
 pub struct Options {
@@ -27,9 +29,10 @@ pub async fn run(options: Options) -> ExitCode {
         Err(error) => return fail(&format!("no temporary folder: {error}")),
     };
     // The module as this program would generate it: the demo needs no checkout.
-    if let Err(error) =
-        powershell::write(folder.path()).and_then(|()| std::fs::write(folder.path().join("demo.ps1"), SCRIPT))
-    {
+    let written = powershell::write(folder.path())
+        .and_then(|()| std::fs::write(folder.path().join("demo.ps1"), SCRIPT))
+        .and_then(|()| std::fs::write(folder.path().join("create.json"), COLLECTION));
+    if let Err(error) = written {
         return fail(&format!("the demo can't be written: {error}"));
     }
     let (ready, address) = tokio::sync::oneshot::channel();
@@ -60,6 +63,14 @@ async fn show(pwsh: &Path, folder: &Path, address: SocketAddr, stay: bool) -> Ex
     command.arg("-File").arg(folder.join("demo.ps1"));
     command.env("JIMHOST_DEMO_URL", format!("http://{address}")).env("JIMHOST_DEMO_KEY", sandbox::DEFAULT_KEY);
     command.env("JIMHOST_DEMO_MODULE", folder.join("module").join("JimHost").join("JimHost.psd1"));
+    let sign_in = [
+        ("JIMHOST_DEMO_USER", ndm::USER),
+        ("JIMHOST_DEMO_PASSWORD", ndm::PASSWORD),
+        ("JIMHOST_DEMO_STORE", ndm::IDENTITY_STORE),
+        ("JIMHOST_DEMO_CLIENT", ndm::CLIENT),
+        ("JIMHOST_DEMO_SECRET", ndm::CLIENT_SECRET),
+    ];
+    command.envs(sign_in).env("JIMHOST_DEMO_FOLDER", folder);
     // The demo leaves nothing behind: neither in the list of connections nor, at its end, in the keyring.
     command.env("JIMHOST_CONFIG_DIR", folder.join("config"));
     match std::env::current_exe() {

@@ -2,7 +2,10 @@
 //! module, through the same messages.
 
 use super::{fail, note, say};
-use crate::catalog::{self, row::Impact};
+use crate::catalog::{
+    self,
+    row::{Impact, Product},
+};
 use crate::cmdlets::{self, Session};
 use crate::host::{Controls, Output};
 use crate::protocol::{Call, Preferences};
@@ -22,7 +25,7 @@ pub struct Options {
     /// Arguments as a JSON object; "-" reads it from stdin (use that for secrets)
     #[arg(long, default_value = "{}")]
     json: String,
-    /// Server; JIM_URL, or the one remembered connection, when absent
+    /// Server; JIM_URL or NDM_SERVER, or the one remembered connection, when absent
     #[arg(long)]
     url: Option<String>,
     /// Show what would change and change nothing
@@ -66,11 +69,15 @@ pub async fn run(options: Options) -> ExitCode {
     let session = Rc::new(Session::default());
     let preferences = Preferences { verbose: options.verbose, ..Preferences::default() };
     if row.cmdlet.session {
+        let (cmdlet, server) = match row.product {
+            Product::Jim => ("Connect-JIM", "Url"),
+            Product::Ndm => ("Connect-NDM", "Server"),
+        };
         let mut given = Map::from_iter([("NoPersist".to_owned(), json!(false))]);
         if let Some(url) = &options.url {
-            given.insert("Url".into(), json!(url));
+            given.insert(server.into(), json!(url));
         }
-        let connect = call("Connect-JIM", given, preferences);
+        let connect = call(cmdlet, given, preferences);
         if !shown(&session, connect, Show::OnlyProblems, false).await {
             return ExitCode::FAILURE;
         }
@@ -104,17 +111,15 @@ fn call(cmdlet: &str, arguments: Map<String, Value>, preferences: Preferences) -
         set: None,
         arguments,
         preferences,
-        environment: environment(),
+        environment: environment(cmdlet),
         pipeline: None,
     }
 }
 
-/// What cmdlets may see of this process's environment.
-fn environment() -> Map<String, Value> {
-    ["JIM_URL", "JIM_API_KEY", "JIM_API_KEY_FILE"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), json!(std::env::var(name).ok()?))))
-        .collect()
+/// What the cmdlet may see of this process's environment.
+fn environment(cmdlet: &str) -> Map<String, Value> {
+    let names = catalog::find(cmdlet).map(|row| row.cmdlet.environment.clone()).unwrap_or_default();
+    names.into_iter().filter_map(|name| Some((name.clone(), json!(std::env::var(name).ok()?)))).collect()
 }
 
 #[derive(PartialEq, Clone, Copy)]

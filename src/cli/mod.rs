@@ -26,7 +26,7 @@ enum Command {
     Serve,
     /// Run one cmdlet from any shell: objects as JSON lines on stdout, messages on stderr
     Invoke(invoke::Options),
-    /// Serve a look-alike of a JIM server from memory, for trying and rehearsing
+    /// Serve look-alikes of JIM and Directory Manager from memory, for trying and rehearsing
     Sandbox(sandbox::Options),
     /// Say what this program finds on this machine: credentials, PowerShell, remembered connections
     Doctor(doctor::Options),

@@ -1,13 +1,35 @@
-//! `jimhost sandbox`: the look-alike server on a port of this machine.
+//! `jimhost sandbox`: the look-alike servers on a port of this machine.
 
 use super::say;
-use crate::sandbox::{self, SandboxOptions};
+use crate::sandbox::{self, SandboxOptions, ndm};
 use clap::Args;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// What a running sandbox can be told by HTTP, from this machine only.
+const SWITCHES: &str = r#"Switches of a running sandbox (POST as JSON, from this machine only):
+  /sandbox/faults         what goes wrong next, one object or a list; GET shows them, DELETE clears them
+  /sandbox/expire-tokens  all access tokens end now
+  /sandbox/reset          everything as it was at the start
+  /sandbox/record         GET: the requests and whether they were carried out; DELETE empties it
+
+A fault is one effect, limited by "method", "path" (its beginning) and "count":
+  {"nextStatus": [429, 503], "retryAfter": "2"}   {"latencyMs": 500}   {"reset": "before" or "after"}
+  {"html": true}   {"emptyBody": true}   {"truncatedJson": true}   {"wrongShape": true}   {"slowBody": 20}
+  {"databaseDown": true}
+Only for Directory Manager, where {"nextStatus": [403]} is a page of IIS:
+  {"failingStatus": {"status": 1, "message": "...", "errorCode": "..."}}   a failure under HTTP 200; all three optional
+  {"failingItems": [3]}       these ids can't be deleted
+  {"dropGetBodies": true}     GET requests lose their bodies: lists come unfiltered
+  {"tokenSeconds": 2}         lifetime of the next tokens
+  {"blankPasswords": true}    documents are read with their static passwords left out
+
+The next update of a job collection fails:
+  curl http://127.0.0.1:5230/sandbox/faults -d '{"failingStatus": {}, "method": "PATCH", "count": 1}'"#;
+
 #[derive(Args)]
+#[command(after_help = SWITCHES)]
 pub struct Options {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:5230")]
@@ -33,6 +55,12 @@ pub struct Options {
     /// Offer no login: /auth/config answers 503
     #[arg(long)]
     no_identity_provider: bool,
+    /// Lifetime of Directory Manager's tokens, in seconds
+    #[arg(long, default_value_t = sandbox::NDM_TOKEN_SECONDS)]
+    ndm_token_seconds: u64,
+    /// Directory Manager's GET requests lose their bodies, as behind some proxies: lists come unfiltered
+    #[arg(long)]
+    ndm_drop_get_bodies: bool,
 }
 
 pub async fn run(options: Options) -> io::Result<()> {
@@ -40,6 +68,14 @@ pub async fn run(options: Options) -> io::Result<()> {
     let served = sandbox::serve(options.into(), |address| {
         // A reader that is gone doesn't stop the server.
         let _ = say(&format!("JIM sandbox at http://{address} (API key {key}). Ctrl-C ends it."));
+        let _ = say(&format!(
+            "Directory Manager sandbox at the same address (user {}, password {}, identity store {}, client {}, client secret {}).",
+            ndm::USER,
+            ndm::PASSWORD,
+            ndm::IDENTITY_STORE,
+            ndm::CLIENT,
+            ndm::CLIENT_SECRET
+        ));
     });
     tokio::select! {
         outcome = served => outcome.map_err(io::Error::other),
@@ -60,6 +96,8 @@ impl From<Options> for SandboxOptions {
             run_speed: options.run_speed,
             seed_systems: options.systems,
             identity_provider: !options.no_identity_provider,
+            ndm_token_seconds: options.ndm_token_seconds,
+            ndm_drop_get_bodies: options.ndm_drop_get_bodies,
             ..Self::default()
         }
     }

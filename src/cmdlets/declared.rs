@@ -290,7 +290,10 @@ async fn read_current(
 /// The body fields whose values are never shown.
 fn secret_fields<'a>(cmdlet: &'a Cmdlet, template: &'a row::Request) -> Vec<&'a str> {
     let secret = |name: &str| {
-        cmdlet.parameter.iter().any(|p| p.name == name && matches!(p.kind, Kind::Secret | Kind::SecureString))
+        cmdlet
+            .parameter
+            .iter()
+            .any(|p| p.name == name && matches!(p.kind, Kind::Secret | Kind::SecureString | Kind::Credential))
     };
     template
         .body
@@ -361,7 +364,7 @@ pub async fn send(context: &Context<'_>, connected: &Connected, request: &Reques
         // Sizes and names only: bodies may hold secrets.
         let answer = match &outcome {
             Ok(response) => format!("{} with {} bytes", response.status, response.body.len()),
-            Err(failure) => failure.report().code,
+            Err(failure) => failure.report(context.row.product).code,
         };
         let names: Vec<&str> = request.query.iter().map(|(name, _)| name.as_str()).collect();
         let sent = request.body.as_ref().map_or(0, Vec::len);

@@ -6,6 +6,7 @@ mod declared;
 mod jim;
 mod lookup;
 mod names;
+mod ndm;
 mod output;
 mod pages;
 mod pipeline;
@@ -13,9 +14,11 @@ mod session;
 mod wildcard;
 
 pub use complete::complete;
+pub use ndm::NdmError;
 pub use session::Session;
 
 use crate::binding::{Arguments, Variables};
+use crate::catalog::row::Product;
 use crate::catalog::{self, Row};
 use crate::failure::Failure;
 use crate::host::Output;
@@ -42,6 +45,7 @@ pub struct Context<'a> {
 /// Runs a call to its end. What it writes goes to `output`, what ends it comes back.
 pub async fn run(session: &Rc<Session>, call: Call, output: &Output) -> Result<(), Failure> {
     let row = catalog::find(&call.cmdlet).ok_or_else(|| Failure::UnknownCmdlet(call.cmdlet.clone()))?;
+    output.product.set(row.product);
     let arguments = Arguments::bind(&row.cmdlet, call.set.as_deref(), call.arguments)?;
     let context = Context {
         session,
@@ -52,12 +56,13 @@ pub async fn run(session: &Rc<Session>, call: Call, output: &Output) -> Result<(
         pipeline: call.pipeline,
         turn: RefCell::default(),
     };
-    match context.row.cmdlet.handler.as_deref() {
-        None => {
+    match (context.row.cmdlet.handler.as_deref(), context.row.product) {
+        (None, _) => {
             context.take_turn().await;
             declared::run(&context).await
         }
-        Some(handler) => jim::run(handler, &context).await,
+        (Some(handler), Product::Jim) => jim::run(handler, &context).await,
+        (Some(handler), Product::Ndm) => ndm::run(handler, &context).await,
     }
 }
 

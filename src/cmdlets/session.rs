@@ -15,10 +15,11 @@ const RENEW_WITHIN: Duration = Duration::from_secs(120);
 /// Paths remembered before the idle ones are forgotten.
 const MOST_LANES: usize = 64;
 
-/// One host, one connection: every runspace of the client shares it.
+/// One host, one connection for each product: every runspace of the client shares them.
 #[derive(Default)]
 pub struct Session {
     connected: RefCell<Option<Rc<Connected>>>,
+    ndm: RefCell<Option<Rc<super::ndm::Connected>>>,
     pub completions: super::complete::Cache,
     pub pipelines: super::pipeline::Pipelines,
     /// Changes of one resource go in the order of their calls.
@@ -72,6 +73,15 @@ impl Session {
 
     pub fn current(&self) -> Option<Rc<Connected>> {
         self.connected.borrow().clone()
+    }
+
+    /// The connection to Directory Manager; `None` before Connect-NDM.
+    pub fn ndm(&self) -> Option<Rc<super::ndm::Connected>> {
+        self.ndm.borrow().clone()
+    }
+
+    pub fn set_ndm(&self, connected: Option<Rc<super::ndm::Connected>>) {
+        *self.ndm.borrow_mut() = connected;
     }
 
     pub fn set(&self, connected: Option<Rc<Connected>>) {

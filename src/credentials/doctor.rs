@@ -31,6 +31,25 @@ pub struct KeyringReport {
     pub advice: Option<String>,
 }
 
+/// Those of Directory Manager, which only cmdlets read.
+const NDM_VARIABLES: &[&str] = &[
+    "NDM_SERVER",
+    "NDM_USERNAME",
+    "NDM_PASSWORD",
+    "NDM_PASSWORD_FILE",
+    "NDM_CLIENT_ID",
+    "NDM_CLIENT_SECRET",
+    "NDM_CLIENT_SECRET_FILE",
+    "NDM_IDENTITY_STORE_ID",
+];
+
+fn names_set() -> Vec<&'static str> {
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let mut names = Environment::of_this_process().names_set();
+    names.extend(NDM_VARIABLES.iter().copied().filter(is_set));
+    names
+}
+
 /// Writes and deletes a probe entry, so a locked keyring may ask for its password.
 pub async fn report(store: &Store) -> CredentialReport {
     let keyring = match store.probe().await {
@@ -48,7 +67,7 @@ pub async fn report(store: &Store) -> CredentialReport {
         keyring,
         config_file: remembered.path().map(ToOwned::to_owned),
         connections: remembered.connections().to_vec(),
-        environment: Environment::of_this_process().names_set(),
+        environment: names_set(),
         warnings: warning.into_iter().collect(),
     }
 }

@@ -15,6 +15,8 @@ use super::store_error::{StoreError, WINDOWS_LIMIT_BYTES};
 pub enum SecretKind {
     ApiKey,
     RefreshToken,
+    /// All that a password grant of Directory Manager needs, as one JSON text.
+    NdmSignIn,
 }
 
 /// The names of one entry before the platform turns them into its own.
@@ -30,6 +32,7 @@ impl Names {
         match kind {
             SecretKind::ApiKey => Self { kind, service: "jimhost", account: format!("api-key {key}") },
             SecretKind::RefreshToken => Self { kind, service: "JIM", account: key.to_string() },
+            SecretKind::NdmSignIn => Self { kind, service: "jimhost", account: format!("ndm-sign-in {key}") },
         }
     }
 
@@ -126,7 +129,7 @@ mod platform {
     fn attributes(names: &Names) -> HashMap<&str, &str> {
         let name = match names.kind {
             SecretKind::RefreshToken => "url",
-            SecretKind::ApiKey => "username",
+            SecretKind::ApiKey | SecretKind::NdmSignIn => "username",
         };
         HashMap::from([("service", names.service), (name, names.account.as_str())])
     }
@@ -144,7 +147,7 @@ mod platform {
         }
         let label = match names.kind {
             SecretKind::RefreshToken => format!("JIM refresh token for {}", names.account),
-            SecretKind::ApiKey => format!("jimhost {}", names.account),
+            SecretKind::ApiKey | SecretKind::NdmSignIn => format!("jimhost {}", names.account),
         };
         let entry =
             Entry::new_with_modifiers(names.service, &names.account, &HashMap::from([("label", label.as_str())]))?;

@@ -1,4 +1,4 @@
-//! API keys in files that a person or a service manager chose: systemd credentials, container
+//! API keys and passwords in files that a person or a service manager chose: systemd credentials, container
 //! secrets, a file written on request.
 
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ const LARGEST: u64 = 64 * 1024;
 
 /// What went wrong with one file; never holds its content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("The API key file '{}' {what}.", path.display())]
+#[error("The key file '{}' {what}.", path.display())]
 pub struct KeyFileError {
     pub path: PathBuf,
     pub what: String,
@@ -39,7 +39,7 @@ pub fn read(path: &Path) -> Result<(SecretString, Option<String>), KeyFileError>
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LARGEST {
-        return Err(refuse("is larger than 64 KiB, which no API key is"));
+        return Err(refuse("is larger than 64 KiB, which no key is"));
     }
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| refuse("is not UTF-8 text; save it as UTF-8 (Set-Content -Encoding utf8NoBOM)"))?;
@@ -59,7 +59,7 @@ fn readable_by_others(path: &Path, file: &File) -> Option<String> {
     let own = tempfile::tempfile().ok()?.metadata().ok()?.uid();
     (about.uid() == own && about.mode() & 0o077 != 0).then(|| {
         format!(
-            "The API key file '{0}' is open to other accounts (mode {1:03o}). Close it with: chmod 600 '{0}'",
+            "The key file '{0}' is open to other accounts (mode {1:03o}). Close it with: chmod 600 '{0}'",
             path.display(),
             about.mode() & 0o777
         )

@@ -11,7 +11,7 @@ mod store;
 mod store_error;
 
 pub use key_file::KeyFileError;
-pub use remembered::{Connection, KeptIn, Remembered};
+pub use remembered::{Connection, JIM, KeptIn, NDM, Remembered};
 pub use server_key::ServerKey;
 pub use source::{Environment, Found, NotFound, Source, account, find_key};
 pub use store::{SecretKind, Store, StoreError};

@@ -13,6 +13,10 @@ use super::server_key::{ServerKey, without_secrets};
 const FILE: &str = "connections.json";
 const VERSION: u32 = 1;
 
+/// The products, as the list names them.
+pub const JIM: &str = "jim";
+pub const NDM: &str = "ndm";
+
 /// Overrides the platform's configuration directory.
 pub const CONFIG_DIRECTORY_VARIABLE: &str = "JIMHOST_CONFIG_DIR";
 
@@ -100,29 +104,34 @@ impl Remembered {
         &self.connections
     }
 
-    /// By server: scheme, host and port.
-    pub fn find(&self, url: &Url) -> Option<&Connection> {
+    /// Those of one product.
+    pub fn of<'a>(&'a self, product: &'a str) -> impl Iterator<Item = &'a Connection> {
+        self.connections.iter().filter(move |connection| connection.product == product)
+    }
+
+    /// By server: scheme, host and port. Two products may share one.
+    pub fn find(&self, product: &str, url: &Url) -> Option<&Connection> {
         let key = ServerKey::of(url);
-        self.connections.iter().find(|connection| ServerKey::of(&connection.url) == key)
+        self.connections.iter().find(|c| c.product == product && ServerKey::of(&c.url) == key)
     }
 
     /// Replaces what was remembered for the same server. A password in the address is dropped.
     pub fn remember(&mut self, mut connection: Connection) {
         connection.url = without_secrets(&connection.url);
-        self.forget(&connection.url);
+        self.forget(&connection.product, &connection.url);
         self.connections.push(connection);
     }
 
     /// True when the server was remembered.
-    pub fn forget(&mut self, url: &Url) -> bool {
+    pub fn forget(&mut self, product: &str, url: &Url) -> bool {
         let key = ServerKey::of(url);
         let before = self.connections.len();
-        self.connections.retain(|connection| ServerKey::of(&connection.url) != key);
+        self.connections.retain(|c| c.product != product || ServerKey::of(&c.url) != key);
         self.connections.len() != before
     }
 
-    pub fn forget_all(&mut self) {
-        self.connections.clear();
+    pub fn forget_all(&mut self, product: &str) {
+        self.connections.retain(|connection| connection.product != product);
     }
 
     /// Replaces the file whole; its directory is made when it is missing.
@@ -202,11 +211,14 @@ mod tests {
         assert_eq!(warning, None);
         assert_eq!(list.connections().len(), 2);
         let a = Url::parse("https://a/").unwrap();
-        assert_eq!(list.find(&a), Some(&third));
-        assert!(list.forget(&a));
-        assert!(!list.forget(&a));
+        assert_eq!(list.find(JIM, &a), Some(&third));
+        assert!(!list.forget(NDM, &a), "another product's server");
+        assert!(list.forget(JIM, &a));
+        assert!(!list.forget(JIM, &a));
         assert_eq!(list.connections()[0].source, KeptIn::Login);
-        list.forget_all();
+        list.forget_all(NDM);
+        assert_eq!(list.of(JIM).count(), 1);
+        list.forget_all(JIM);
         list.save().unwrap();
         assert!(at(&path).0.connections().is_empty());
     }

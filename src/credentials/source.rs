@@ -11,7 +11,7 @@ use url::Url;
 
 use super::entries::SecretKind;
 use super::key_file;
-use super::remembered::{KeptIn, Remembered};
+use super::remembered::{JIM, KeptIn, Remembered};
 use super::server_key::{ServerKey, without_secrets};
 use super::store::Store;
 
@@ -197,7 +197,7 @@ impl Search {
         if let Some(key) = self.keyring(store, url).await {
             return Some(Found { key, source: Source::Keyring, warning: None });
         }
-        let kept = remembered.find(url).filter(|c| c.source == KeptIn::File);
+        let kept = remembered.find(JIM, url).filter(|c| c.source == KeptIn::File);
         match kept.and_then(|connection| connection.key_file.as_deref()) {
             Some(path) => self.file(Source::KeyFile(path.to_owned()), path),
             None => {

@@ -45,7 +45,12 @@ impl StoreError {
 
     /// What to do next, in whole sentences.
     pub fn advice(&self) -> Cow<'static, str> {
-        let first = match self {
+        Cow::Owned(format!("{} {WITHOUT_A_KEYRING}", self.remedy()))
+    }
+
+    /// What makes the keyring work, without the ways around it: those differ by product.
+    pub fn remedy(&self) -> &'static str {
+        match self {
             Self::NoService if cfg!(target_os = "linux") => {
                 "Sign in on the desktop, or start a D-Bus session with a Secret Service \
                  (gnome-keyring, KWallet, KeePassXC), then open a new PowerShell."
@@ -73,8 +78,7 @@ impl StoreError {
                  or unlock the keyring first, then try again."
             }
             Self::Platform(_) => "Run 'jimhost doctor' to see the state of the keyring.",
-        };
-        Cow::Owned(format!("{first} {WITHOUT_A_KEYRING}"))
+        }
     }
 
     /// Maps by the platform's own words: its error types belong to three different libraries,

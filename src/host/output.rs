@@ -1,6 +1,7 @@
 //! The way out of one call: everything a cmdlet writes goes through here, in order, with
 //! back-pressure from the client.
 
+use crate::catalog::row::Product;
 use crate::failure::Failure;
 use crate::protocol::{Confirm, ErrorReport, FromHost, Items, Message, Preferences, Progress};
 use serde_json::value::RawValue;
@@ -35,6 +36,8 @@ pub struct Output {
     answers: tokio::sync::Mutex<mpsc::UnboundedReceiver<bool>>,
     last_progress: Cell<Option<Instant>>,
     sent: std::rc::Rc<Cell<bool>>,
+    /// Whose cmdlet it is: error codes begin with it.
+    pub product: Cell<Product>,
 }
 
 impl Output {
@@ -52,6 +55,7 @@ impl Output {
             answers: tokio::sync::Mutex::new(receiver),
             last_progress: Cell::new(None),
             sent,
+            product: Cell::new(Product::Jim),
         };
         (output, controls)
     }
@@ -171,7 +175,7 @@ impl Output {
     }
 
     pub async fn failure(&self, failure: &Failure) {
-        self.error(&failure.report()).await;
+        self.error(&failure.report(self.product.get())).await;
     }
 
     pub async fn error(&self, report: &ErrorReport) {

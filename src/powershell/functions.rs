@@ -85,6 +85,10 @@ fn parameter(parameter: &Parameter) -> String {
             quoted(source)
         ));
     }
+    if parameter.kind == Kind::Credential {
+        // A user name alone asks for the password, as PowerShell's own cmdlets do.
+        lines.push("[System.Management.Automation.Credential()]".into());
+    }
     let default = parameter.default.as_ref().map(|d| format!(" = {}", literal(parameter.kind, d))).unwrap_or_default();
     lines.push(format!("[{}] ${}{default}", type_name(parameter.kind), parameter.name));
     lines.iter().map(|line| format!("        {line}")).collect::<Vec<_>>().join("\n")
@@ -159,6 +163,7 @@ pub fn type_name(kind: Kind) -> &'static str {
         Kind::TimeSpan => "timespan",
         Kind::SecureString => "securestring",
         Kind::Secret | Kind::Object => "object",
+        Kind::Credential => "pscredential",
         Kind::Hashtable => "hashtable",
         Kind::Hashtables => "hashtable[]",
         Kind::PsObject => "PSCustomObject",

@@ -53,7 +53,7 @@ pub struct Call {
     pub arguments: Map<String, Value>,
     #[serde(default)]
     pub preferences: Preferences,
-    /// Values of the client's environment that cmdlets may use; only `Connect-JIM` asks for them.
+    /// Values of the client's environment that cmdlets may use; the rows say which.
     #[serde(default)]
     pub environment: Map<String, Value>,
     /// Calls of one cmdlet in one pipeline share this text: names are looked up once for all of them.

@@ -12,11 +12,12 @@ use super::record::{Entry, Record};
 use super::seed;
 use super::state::World;
 use super::wire::{Call, Handled, Reply, Routed};
-use super::{SandboxOptions, change_history, clock, errors, idp, system};
+use super::{SandboxOptions, change_history, clock, errors, idp, ndm, system};
 
 pub(super) struct App {
     pub(super) options: SandboxOptions,
     pub(super) world: World,
+    directory_manager: ndm::DirectoryManager,
     faults: Faults,
     limits: Limits,
     pub(super) record: Record,
@@ -33,6 +34,7 @@ impl App {
     pub(super) fn new(options: SandboxOptions, plan: seed::Plan) -> Self {
         Self {
             world: World::new(&plan),
+            directory_manager: ndm::DirectoryManager::new(),
             faults: options.faults.clone(),
             limits: Limits::default(),
             record: Record::default(),
@@ -51,7 +53,7 @@ impl App {
         let mut entry = entry_of(&call);
         let instead = self.instead(&call, ailment);
         entry.executed = instead.is_none();
-        let reply = instead.unwrap_or_else(|| self.execute(call, ailment.database_down));
+        let reply = instead.unwrap_or_else(|| self.execute(call, ailment));
         let verdict = match ailment.reset {
             Some(_) => Verdict::Drop,
             None => Verdict::Answer(spoil(reply, ailment)),
@@ -71,17 +73,32 @@ impl App {
         if let Some((status, retry_after)) = &ailment.status {
             return Some(planned(call, *status, retry_after.clone()));
         }
+        if let Some(failure) = &ailment.failing {
+            return Some(ndm::failing(call, failure));
+        }
         ailment.html.then(Reply::html)
     }
 
-    fn execute(&mut self, mut call: Call, database_down: bool) -> Reply {
+    fn execute(&mut self, mut call: Call, ailment: &Ailment) -> Reply {
         self.world.settle(call.now);
-        let reply = self.authenticated(&mut call, database_down);
+        if let Some(reply) = self.directory_manager.route(&call, &self.manner(ailment)) {
+            return reply.unwrap_or_else(|error| error);
+        }
+        let reply = self.authenticated(&mut call, ailment.database_down);
         // Routes that do not exist: the web interface's page for GET, nothing for the rest.
         let reply = reply.unwrap_or_else(|| {
             Ok(if call.method == "GET" { Reply::html() } else { Reply::empty(StatusCode::BAD_REQUEST) })
         });
         reply.unwrap_or_else(|error| error)
+    }
+
+    fn manner(&self, ailment: &Ailment) -> ndm::Manner {
+        ndm::Manner {
+            token_seconds: ailment.token_seconds.unwrap_or(self.options.ndm_token_seconds),
+            drop_get_bodies: ailment.drop_get_bodies || self.options.ndm_drop_get_bodies,
+            failing_items: ailment.failing_items.clone(),
+            blank_passwords: ailment.blank_passwords,
+        }
     }
 
     fn authenticated(&mut self, call: &mut Call, database_down: bool) -> Routed {
@@ -145,6 +162,7 @@ impl App {
             }
             ("POST", ["expire-tokens"]) => {
                 self.world.identities.expire_access();
+                self.directory_manager.expire_tokens(call.now);
                 Ok(Reply::empty(StatusCode::NO_CONTENT))
             }
             _ => Ok(Reply::empty(StatusCode::NOT_FOUND)),
@@ -163,6 +181,7 @@ impl App {
     /// Everything as it was at the start: world, faults, limits and record.
     fn start_over(&mut self) {
         self.world = World::new(&self.plan);
+        self.directory_manager = ndm::DirectoryManager::new();
         self.faults = self.options.faults.clone();
         self.limits = Limits::default();
         self.record = Record::default();
@@ -180,6 +199,7 @@ fn is_local(peer: IpAddr) -> bool {
 fn planned(call: &Call, status: u16, retry_after: Option<String>) -> Reply {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let reply = match status.as_u16() {
+        _ if ndm::concerns(call) => ndm::planned(status),
         401 => errors::unauthorised(),
         403 => errors::forbidden(),
         429 => return errors::too_many(call, retry_after),

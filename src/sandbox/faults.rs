@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ndm;
 use super::wire::Call;
 
 /// The faults a sandbox starts with; the same JSON as `POST /sandbox/faults` takes.
@@ -51,6 +52,31 @@ enum Effect {
     SlowBody(u64),
     /// Good keys get 401, `/health/ready` 503 (observed).
     DatabaseDown(bool),
+    /// The rest is for Directory Manager only. Answers this `status` under HTTP 200; the request is not carried out.
+    FailingStatus(FailingStatus),
+    /// Items that can't be deleted, while others of the same batch are.
+    FailingItems(Vec<i64>),
+    /// GET requests arrive without their bodies.
+    DropGetBodies(bool),
+    /// How long the tokens live that are granted from now on, in seconds.
+    TokenSeconds(u64),
+    /// Static passwords are blank in the documents that are read.
+    BlankPasswords(bool),
+}
+
+/// The server's numbers, words and codes for failures are not documented; these are placeholders.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct FailingStatus {
+    status: i64,
+    message: String,
+    error_code: String,
+}
+
+impl Default for FailingStatus {
+    fn default() -> Self {
+        Self { status: 1, message: "This answer was asked for.".to_owned(), error_code: "SandboxFault".to_owned() }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +98,11 @@ pub(super) struct Ailment {
     pub(super) wrong_shape: bool,
     pub(super) slow_body_ms: Option<u64>,
     pub(super) database_down: bool,
+    pub(super) failing: Option<ndm::Failure>,
+    pub(super) failing_items: Vec<i64>,
+    pub(super) drop_get_bodies: bool,
+    pub(super) token_seconds: Option<u64>,
+    pub(super) blank_passwords: bool,
 }
 
 impl Faults {
@@ -118,6 +149,18 @@ impl Faults {
                 Effect::WrongShape(on) => ailment.wrong_shape |= *on,
                 Effect::SlowBody(pause) => ailment.slow_body_ms = Some(*pause),
                 Effect::DatabaseDown(on) => ailment.database_down |= *on,
+                Effect::FailingStatus(_) if ailment.failing.is_some() => continue,
+                Effect::FailingStatus(fault) => {
+                    ailment.failing = Some(ndm::Failure {
+                        status: fault.status,
+                        message: fault.message.clone(),
+                        code: fault.error_code.clone(),
+                    });
+                }
+                Effect::FailingItems(ids) => ailment.failing_items.extend(ids.iter()),
+                Effect::DropGetBodies(on) => ailment.drop_get_bodies |= *on,
+                Effect::TokenSeconds(seconds) => ailment.token_seconds = Some(*seconds),
+                Effect::BlankPasswords(on) => ailment.blank_passwords |= *on,
             }
             fault.count = fault.count.map(|left| left.saturating_sub(1));
         }
@@ -135,7 +178,7 @@ impl Fault {
         match &self.effect {
             Effect::NextStatus(statuses) => !statuses.is_empty(),
             Effect::Html(on) => *on,
-            Effect::Reset(_) => true,
+            Effect::Reset(_) | Effect::FailingStatus(_) => true,
             _ => false,
         }
     }
@@ -147,10 +190,22 @@ impl Fault {
         )
     }
 
+    /// The service that an effect is for; counts of others don't touch it.
+    fn in_reach(&self, call: &Call) -> bool {
+        match &self.effect {
+            Effect::FailingStatus(_) => ndm::is_data(call),
+            Effect::DropGetBodies(_) | Effect::BlankPasswords(_) => ndm::is_data(call) && call.method == "GET",
+            Effect::FailingItems(_) => ndm::is_data(call) && call.method == "DELETE",
+            Effect::TokenSeconds(_) => ndm::is_security(call),
+            _ => true,
+        }
+    }
+
     fn concerns(&self, call: &Call) -> bool {
         let method = self.method.as_deref();
         let path = self.path.as_deref().map(str::to_ascii_lowercase);
-        method.is_none_or(|wanted| call.method.as_str().eq_ignore_ascii_case(wanted))
+        self.in_reach(call)
+            && method.is_none_or(|wanted| call.method.as_str().eq_ignore_ascii_case(wanted))
             && path.is_none_or(|prefix| call.path.to_ascii_lowercase().starts_with(&prefix))
     }
 }
@@ -191,7 +246,19 @@ mod tests {
     }
 
     #[test]
+    fn faults_of_one_product_wait_for_it() {
+        let mut faults = Faults::parse(br#"[{"failingStatus": {}, "count": 1}, {"tokenSeconds": 2}]"#).unwrap();
+        assert_eq!(faults.strike(&call("GET", "/api/v1/activities", "")), Ailment::default());
+        let token = faults.strike(&call("POST", "/GroupIDSecurityService/connect/token", ""));
+        assert_eq!((token.token_seconds, token.failing.is_none()), (Some(2), true));
+        let jobs = call("GET", "/groupiddataservice/api/DataSyncJobs", "");
+        assert_eq!(faults.strike(&jobs).failing.map(|failure| failure.status), Some(1));
+        assert_eq!(faults.strike(&jobs), Ailment::default());
+    }
+
+    #[test]
     fn nonsense_is_refused() {
+        assert!(Faults::parse(br#"{"failingStatus": {"stauts": 2}}"#).is_err());
         assert!(Faults::parse(br#"{"explode": true}"#).is_err());
         assert!(Faults::parse(br#"{"reset": "sometimes"}"#).is_err());
     }

@@ -1,4 +1,5 @@
-//! `jimhost sandbox`: a stateful look-alike of a JIM server, in memory, for demos, rehearsals and tests.
+//! `jimhost sandbox`: a stateful look-alike of a JIM server, in memory, for demos, rehearsals and tests; on the same
+//! port the job API of Directory Manager (`ndm`).
 //!
 //! It shares no code with the client side: it is held to what a real server (0.14.0) was observed to answer, so that
 //! it can't agree with the client's mistakes. Besides the API it has its own identity provider under `/idp` and, for
@@ -31,6 +32,7 @@ mod matching_rules;
 mod metaverse;
 mod metaverse_attributes;
 mod metaverse_types;
+pub mod ndm;
 mod object_history;
 mod paging;
 mod passwords;
@@ -68,6 +70,9 @@ pub use faults::Faults;
 /// The administrator key a sandbox accepts unless it is told another.
 pub const DEFAULT_KEY: &str = "jim_ak_sandbox_0123456789";
 
+/// How long Directory Manager's tokens live by default, as documented.
+pub const NDM_TOKEN_SECONDS: u64 = 1200;
+
 /// How a sandbox behaves.
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
@@ -87,6 +92,10 @@ pub struct SandboxOptions {
     pub seed_systems: usize,
     /// Offers an interactive login; without it `/auth/config` answers 503.
     pub identity_provider: bool,
+    /// How long Directory Manager's tokens live, in seconds.
+    pub ndm_token_seconds: u64,
+    /// Directory Manager's GET requests lose their bodies, as behind some proxies.
+    pub ndm_drop_get_bodies: bool,
 }
 
 /// Requests each key may make in a sliding window; those without a valid key share a tenth of it per address.
@@ -107,6 +116,8 @@ impl Default for SandboxOptions {
             run_speed: 1.0,
             seed_systems: 3,
             identity_provider: true,
+            ndm_token_seconds: NDM_TOKEN_SECONDS,
+            ndm_drop_get_bodies: false,
         }
     }
 }

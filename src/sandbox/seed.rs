@@ -154,7 +154,7 @@ fn directory(world: &mut World, actor: &Actor) {
 }
 
 fn bulk(world: &mut World, actor: &Actor, number: usize) {
-    let name = format!("Bulk System {number:03}");
+    let name = format!("Bulk System {number:06}");
     let path = format!("/srv/jim/connector-files/bulk-{number:03}.csv");
     let id = system(world, actor, &name, "Generated", FILE, 25);
     profile(world, actor, id, "Full Import", "FullImport", 500, Some(&path));

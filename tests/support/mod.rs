@@ -206,7 +206,7 @@ impl Pwsh {
         let mut command = Command::new(find_pwsh());
         command.args(["-NoLogo", "-NoProfile", "-NonInteractive", "-File"]);
         for (name, _) in std::env::vars() {
-            if name.starts_with("JIM_") || name.to_lowercase().ends_with("_proxy") {
+            if name.starts_with("JIM_") || name.starts_with("NDM_") || name.to_lowercase().ends_with("_proxy") {
                 command.env_remove(name);
             }
         }
@@ -330,7 +330,7 @@ function Show-Outcome([scriptblock] $Do) {
 pub fn command(home: &std::path::Path) -> Command {
     let mut command = Command::new(program());
     for (name, _) in std::env::vars() {
-        if name.starts_with("JIM_") || name.to_lowercase().ends_with("_proxy") {
+        if name.starts_with("JIM_") || name.starts_with("NDM_") || name.to_lowercase().ends_with("_proxy") {
             command.env_remove(name);
         }
     }

@@ -44,7 +44,7 @@ async fn address(context: &Context<'_>, environment: &Environment) -> Result<Url
     if let Some(warning) = warning {
         context.output.warning(&warning).await;
     }
-    match remembered.connections() {
+    match remembered.of(credentials::JIM).collect::<Vec<_>>().as_slice() {
         [only] => Ok(only.url.clone()),
         [] => Err(Failure::NoUrl(String::new())),
         several => {
@@ -185,7 +185,7 @@ async fn remember(context: &Context<'_>, url: &Url, source: KeptIn, key_file: Op
     }
     remembered.remember(credentials::Connection {
         url: url.clone(),
-        product: "jim".into(),
+        product: credentials::JIM.into(),
         source,
         key_file: key_file.map(Path::to_owned),
         account: credentials::account(),

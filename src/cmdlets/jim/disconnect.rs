@@ -2,7 +2,7 @@
 
 use super::super::Context;
 use super::{parse_url, trimmed};
-use crate::credentials::{KeptIn, Remembered, SecretKind, ServerKey, Store};
+use crate::credentials::{JIM, KeptIn, Remembered, SecretKind, ServerKey, Store};
 use crate::failure::Failure;
 use url::Url;
 
@@ -34,7 +34,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
 /// The stored login of a server goes always, its API key only when `-Forget` says so.
 async fn forget(context: &Context<'_>, url: &Url, keys_too: bool) {
     let (mut remembered, _) = Remembered::load();
-    let entry = remembered.find(url);
+    let entry = remembered.find(JIM, url);
     if entry.is_none() && !keys_too {
         return;
     }
@@ -60,7 +60,7 @@ async fn forget(context: &Context<'_>, url: &Url, keys_too: bool) {
         }
     }
     let is_login = entry.is_some_and(|e| e.source == KeptIn::Login);
-    if (keys_too || is_login) && remembered.forget(url) {
+    if (keys_too || is_login) && remembered.forget(JIM, url) {
         save(context, &remembered).await;
     }
 }
@@ -70,7 +70,7 @@ async fn forget_all(context: &Context<'_>) -> Result<(), Failure> {
     let (mut remembered, _) = Remembered::load();
     let store = Store::new();
     let mut count = 0;
-    for entry in remembered.connections() {
+    for entry in remembered.of(JIM) {
         let server = ServerKey::of(&entry.url);
         for kind in [SecretKind::RefreshToken, SecretKind::ApiKey] {
             match store.delete(kind, &server).await {
@@ -85,7 +85,7 @@ async fn forget_all(context: &Context<'_>) -> Result<(), Failure> {
             }
         }
     }
-    remembered.forget_all();
+    remembered.forget_all(JIM);
     save(context, &remembered).await;
     context.output.information(&format!("Disconnected. {count} stored credentials are forgotten.")).await;
     Ok(())

@@ -144,7 +144,7 @@ struct Failures {
 impl Failures {
     /// A failure to look isn't a failure of the run: it is said, and looked again, but not for ever.
     async fn count(&mut self, context: &Context<'_>, watch: &Watch<'_>, failure: Failure) -> Result<(), Failure> {
-        let report = failure.report();
+        let report = failure.report(crate::catalog::row::Product::Jim);
         self.in_a_row += 1;
         self.refused_in_a_row = if report.category == crate::protocol::Category::AuthenticationError {
             self.refused_in_a_row + 1

@@ -5,7 +5,7 @@ use super::super::declared::send;
 use super::super::session::{Connected, Credential};
 use super::trimmed;
 use crate::api::{Method, Request};
-use crate::credentials::{KeptIn, Remembered, account};
+use crate::credentials::{JIM, KeptIn, Remembered, account};
 use crate::failure::Failure;
 use crate::shape;
 use serde::Deserialize;
@@ -92,7 +92,7 @@ pub async fn get(context: &Context<'_>) -> Result<(), Failure> {
     if let Some(warning) = warning {
         context.output.warning(&warning).await;
     }
-    for entry in remembered.connections() {
+    for entry in remembered.of(JIM) {
         let object = json!({
             "Url": trimmed(&entry.url),
             "AuthMethod": if entry.source == KeptIn::Login { "OAuth" } else { "ApiKey" },

@@ -42,7 +42,8 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
             }
             Err(failure) => {
                 failures += 1;
-                let refused = failure.report().category == Category::AuthenticationError;
+                let refused =
+                    failure.report(crate::catalog::row::Product::Jim).category == Category::AuthenticationError;
                 refusals = if refused { refusals + 1 } else { 0 };
                 let last = most_polls.is_some_and(|most| polls + 1 >= most);
                 if last || failures >= MOST_FAILURES || refusals >= MOST_REFUSALS {

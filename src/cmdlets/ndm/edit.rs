@@ -1,0 +1,262 @@
+//! Reading, changing and writing back a collection: the one way in which anything of it is changed.
+//! The whole document is sent, since the product documents no partial update.
+
+use super::super::Context;
+use super::documents::{self as room, is_code, is_script};
+use super::error::NdmError;
+use super::listing::Search;
+use super::service::{COLLECTIONS, Entity, Service};
+use crate::documents::{self, Change, CompareOptions, Difference, Document, Kind};
+use crate::failure::Failure;
+use crate::protocol::Confirm;
+use crate::shape;
+use serde_json::Value;
+
+/// Longest value in a difference, in characters.
+const LONGEST_VALUE: usize = 160;
+
+/// Which collection is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub id: i64,
+    /// The name that came with the id; the server must know it by this name.
+    pub name: Option<String>,
+}
+
+impl Target {
+    /// By `-Id`, `-CollectionId`, `-InputObject` or, where it names the collection, `-Name`.
+    pub async fn of(context: &Context<'_>, service: &Service<'_>) -> Result<Self, Failure> {
+        let arguments = &context.arguments;
+        if let Some(id) = ["Id", "CollectionId"].iter().find_map(|name| arguments.integer(name)) {
+            return Ok(Self { id, name: None });
+        }
+        if let Some(object) = arguments.get("InputObject") {
+            return Self::of_object(context, object);
+        }
+        Self::named(service, arguments.text("Name").unwrap_or_default()).await
+    }
+
+    /// A whole collection or its summary.
+    pub fn of_object(context: &Context<'_>, object: &Value) -> Result<Self, Failure> {
+        let info = object.get("jobCollectionInfo").unwrap_or(object);
+        let member = |name: &str| info.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        let id = member("id").and_then(|(_, id)| id.as_i64().or_else(|| id.as_str()?.parse().ok()));
+        let id = id.filter(|id| *id > 0).ok_or_else(|| Failure::InputLacks {
+            cmdlet: context.row.cmdlet.name.clone(),
+            property: "id of a job collection".into(),
+        })?;
+        Ok(Self { id, name: member("name").and_then(|(_, name)| name.as_str()).map(str::to_owned) })
+    }
+
+    async fn named(service: &Service<'_>, name: &str) -> Result<Self, Failure> {
+        // A name can have the characters of wildcards in it: such a one is compared here alone.
+        let literal = !name.contains(['*', '?', '[', '`']);
+        let search = Search { name: literal.then(|| name.to_owned()), id: None };
+        let mut rows = service.collections(search).all().await?;
+        let same = |text: String| text.to_lowercase() == name.to_lowercase();
+        rows.retain(|row| shape::text_property(row, "name").is_some_and(same));
+        let ids: Vec<String> = rows.iter().filter_map(|row| shape::text_property(row, "id")).collect();
+        let noun = Entity::Collection.noun().to_owned();
+        match ids.as_slice() {
+            [id] => Ok(Self { id: id.parse().unwrap_or_default(), name: None }),
+            [] => Err(Failure::NameNotFound { noun, name: name.to_owned() }),
+            _ => {
+                let ids = ids.join(", ");
+                Err(Failure::NameAmbiguous { noun, name: name.to_owned(), ids, parameter: "Id".into() })
+            }
+        }
+    }
+
+    /// # Errors
+    /// The live document has another name: the id comes from another server, or from long ago.
+    pub fn check(&self, live: &Document) -> Result<(), NdmError> {
+        let found = name_of(live);
+        match &self.name {
+            Some(expected) if !expected.eq_ignore_ascii_case(&found) => Err(NdmError::NotTheSame {
+                noun: Entity::Collection.noun(),
+                id: self.id,
+                found,
+                expected: expected.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+pub fn name_of(document: &Document) -> String {
+    documents::identity(document).map(|identity| identity.name).unwrap_or_default()
+}
+
+/// Reads the collection, lets `change` make the new document of it, shows what differs, and sends the
+/// whole. Nothing is sent when nothing differs, nobody agrees, or a placeholder is left.
+pub async fn edit(
+    context: &Context<'_>,
+    target: &Target,
+    change: impl FnOnce(&Document) -> Result<Document, Failure>,
+) -> Result<(), Failure> {
+    let service = Service::new(context)?;
+    // Two runspaces that read the same and write one after the other would lose the first change.
+    let _turn = context.session.lane(&format!("{COLLECTIONS}/{}", target.id)).await;
+    let live = room::live(&service, target.id).await?;
+    let changed = change(&live)?;
+    let what = format!("job collection {} ('{}')", target.id, name_of(&live));
+    if live.compact() == changed.compact() {
+        context.output.warning(&format!("Nothing was sent: {what} is that way already.")).await;
+        return pass_through(context, &service, target.id).await;
+    }
+    let left = documents::placeholders(&changed);
+    if !left.is_empty() {
+        let paths = left.into_iter().map(|(_, label)| label).collect();
+        return Err(NdmError::SecretMissing { place: capital(&what), paths }.into());
+    }
+    if documents::has_password_mapping(&changed) {
+        let warning = format!(
+            "{} sets passwords. Newer servers leave them blank in what is read, and writing it back may then blank them: check the password mappings afterwards.",
+            capital(&what)
+        );
+        context.output.warning(&warning).await;
+    }
+    if !context.output.confirm(&question(context, &service, &what, &live, &changed)).await {
+        return Ok(());
+    }
+    // Somebody may have thought about the answer for a while.
+    if context.output.preferences.ask && room::live(&service, target.id).await?.compact() != live.compact() {
+        return Err(NdmError::ChangedMeanwhile { id: target.id, name: name_of(&live) }.into());
+    }
+    context.leaving();
+    let answered = service.update_collection(changed.compact()).await?;
+    if let Some(other) = answered.filter(|id| *id != target.id) {
+        context
+            .output
+            .warning(&format!("{} was sent, but the server answered with the id {other}.", capital(&what)))
+            .await;
+    }
+    pass_through(context, &service, target.id).await
+}
+
+/// `-PassThru`: as the server has it afterwards.
+async fn pass_through(context: &Context<'_>, service: &Service<'_>, id: i64) -> Result<(), Failure> {
+    if context.arguments.flag("PassThru") {
+        room::emit(context, &room::live(service, id).await?, true).await;
+    }
+    Ok(())
+}
+
+fn question(context: &Context<'_>, service: &Service<'_>, what: &str, live: &Document, changed: &Document) -> Confirm {
+    let options = CompareOptions { ignore_ids: false, include_run_state: true };
+    let found = documents::compare(live, changed, options);
+    // A job that comes or goes does so in both places where the document has it: that is said once.
+    let echo = |one: &&Difference| one.kind == Kind::JobSummary && is_whole_job(one) && !stands_alone(one, &found);
+    let mut lines: Vec<String> = found.iter().filter(|one| !echo(one)).map(difference).collect();
+    if lines.is_empty() {
+        lines.push("only the order of rows or the writing of values".into());
+    }
+    let scripted = room::jobs_with_scripts(changed);
+    let brings_code = |one: &Difference| {
+        one.change == Change::Added && is_whole_job(one) && one.job.as_ref().is_some_and(|job| scripted.contains(job))
+    };
+    if found.iter().any(|one| touches_code(one) || brings_code(one)) {
+        lines.push("This changes code that the server runs.".into());
+    }
+    let what = format!("Update {what} at {}", service.server());
+    let detail: String = lines.iter().map(|line| format!("\n  {line}")).collect();
+    Confirm {
+        description: format!("{what}{detail}"),
+        question: format!("{what}?{detail}"),
+        caption: context.row.cmdlet.name.clone(),
+    }
+}
+
+/// `job 'Joiners', setting Source.Table: People$ -> Staff$`
+fn difference(one: &Difference) -> String {
+    let kind = match one.kind {
+        Kind::Collection | Kind::Job => "",
+        Kind::JobSummary => "summary",
+        Kind::Mapping => "mapping",
+        Kind::ObjectOption => "object option",
+        Kind::Query => "query",
+        Kind::Setting => "setting",
+    };
+    let job = one.job.as_ref().map(|job| format!("job '{job}'"));
+    let item = Some(format!("{kind} {}", one.item).trim().to_owned());
+    let parts = [job, item, Some(one.property.clone())];
+    let place = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+    let value = |value: &Option<String>| match value.as_deref() {
+        None | Some("") => "(empty)".to_owned(),
+        Some(text) => shortened(text),
+    };
+    match one.change {
+        Change::Added if is_whole_job(one) => format!("{place}: added"),
+        Change::Removed if is_whole_job(one) => format!("{place}: removed"),
+        Change::Changed => format!("{place}: {} -> {}", value(&one.then), value(&one.now)),
+        Change::Added => format!("{place}: added, {}", value(&one.now)),
+        Change::Removed => format!("{place}: removed, was {}", value(&one.then)),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= LONGEST_VALUE {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST_VALUE).chain(['…']).collect()
+}
+
+fn is_whole_job(one: &Difference) -> bool {
+    matches!(one.kind, Kind::Job | Kind::JobSummary) && one.property.is_empty() && one.item.is_empty()
+}
+
+/// Only the summary has it.
+fn stands_alone(one: &Difference, all: &[Difference]) -> bool {
+    !all.iter().any(|other| other.kind == Kind::Job && is_whole_job(other) && other.job == one.job)
+}
+
+fn touches_code(one: &Difference) -> bool {
+    let values = [&one.then, &one.now];
+    match one.kind {
+        Kind::Setting => is_code(&one.item),
+        Kind::Mapping => values.into_iter().flatten().any(|text| is_script(text)),
+        _ => false,
+    }
+}
+
+fn capital(text: &str) -> String {
+    shape::pascal(text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn differences_read_as_people_say_them() {
+        let one = Difference {
+            change: Change::Changed,
+            job: Some("Joiners".into()),
+            kind: Kind::Setting,
+            item: "Source.Table".into(),
+            property: "value".into(),
+            then: Some("People$".into()),
+            now: Some(String::new()),
+        };
+        assert_eq!(difference(&one), "job 'Joiners', setting Source.Table, value: People$ -> (empty)");
+        let collection = Difference {
+            job: None,
+            kind: Kind::Collection,
+            item: String::new(),
+            property: "notifyWhen".into(),
+            now: Some("x".repeat(500)),
+            ..one.clone()
+        };
+        assert!(difference(&collection).starts_with("notifyWhen: People$ -> x"));
+        assert!(difference(&collection).chars().count() < 200);
+        let gone = Difference {
+            change: Change::Removed,
+            kind: Kind::Job,
+            item: String::new(),
+            property: String::new(),
+            ..one
+        };
+        assert_eq!(difference(&gone), "job 'Joiners': removed");
+    }
+}
