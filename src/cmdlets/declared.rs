@@ -435,7 +435,7 @@ pub async fn emit_all(
     request.query.retain(|(name, _)| name != "page" && name != "pageSize");
     let mut pages = Pages::new(context, connected, request, template.paging, all)
         .with_size(context.arguments.integer("PageSize"))
-        .from_page(context.arguments.integer("Page").filter(|_| !all))
+        .starting_at(context.arguments.integer("Page").filter(|_| !all))
         .capped(template.paging == Paging::Optional && !context.arguments.flag("Force"));
     while let Some(response) = pages.next().await.map_err(|f| worded(context, f, variables))? {
         let page = response.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;

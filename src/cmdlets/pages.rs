@@ -76,7 +76,7 @@ impl<'c> Pages<'c> {
         self
     }
 
-    pub fn from_page(mut self, number: Option<i64>) -> Self {
+    pub fn starting_at(mut self, number: Option<i64>) -> Self {
         let number = number.and_then(|n| u64::try_from(n).ok()).unwrap_or(1);
         (self.turn, self.unasked, self.last) = (number, number, number);
         self

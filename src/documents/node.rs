@@ -192,14 +192,6 @@ impl Node {
         }
     }
 
-    /// The text as it stands, for leaves.
-    pub fn raw(&self) -> Option<&str> {
-        match self {
-            Self::Leaf(raw) => Some(raw),
-            _ => None,
-        }
-    }
-
     pub fn compact(&self) -> String {
         let mut out = String::new();
         self.write(&mut out, None);

@@ -115,11 +115,6 @@ pub struct Remapped {
     pub unmapped: Vec<Reference>,
 }
 
-/// Everything in the document that only its own server knows, in the order of the document.
-pub fn references(document: &Document) -> Vec<Reference> {
-    remap(document, &ReferenceMap::default()).unmapped
-}
-
 /// Replaces what the map names.
 pub fn remap(document: &Document, map: &ReferenceMap) -> Remapped {
     let mut remapping = Remapping { map, unmapped: Vec::new() };

@@ -21,7 +21,7 @@ pub(super) const RUN_STATE: &[&str] = &[
 ];
 
 /// Arrays of a job whose rows have server ids.
-const JOB_ROWS: &[&str] = &["fieldsMap", "objectsOption", "syncQuery", "settings"];
+pub(super) const JOB_ROWS: &[&str] = &["fieldsMap", "objectsOption", "syncQuery", "settings"];
 
 /// Members that hold server ids, in the objects `each_identified` visits.
 pub(super) const IDS: &[&str] = &["id", "jobId", "collectionId"];
@@ -30,7 +30,7 @@ pub(super) const IDS: &[&str] = &["id", "jobId", "collectionId"];
 const LEFT_OUT_OF_CREATE: &[&str] = &["delimiterSchema", "sourceSchema", "destinationSchema"];
 
 /// Calls `f` for every object of a collection or job that has server ids.
-fn each_identified(root: &mut Node, f: &mut impl FnMut(&mut Node)) {
+pub(super) fn each_identified(root: &mut Node, f: &mut impl FnMut(&mut Node)) {
     if let Some(info) = root.get_mut("jobCollectionInfo") {
         f(info);
         info.get_mut("jobs").and_then(Node::items_mut).into_iter().flatten().for_each(&mut *f);
@@ -65,19 +65,47 @@ pub fn new_job(document: &Document) -> Document {
 
 fn renewed(document: &Document) -> Document {
     let mut new = document.clone();
-    each_identified(new.root_mut(), &mut |node| {
-        for id in IDS {
-            replace(node, id, |old| old.integer().is_some(), &Node::number(0));
-        }
-        replace(node, "jobCollectionGuid", |old| !old.is_null(), &Node::string(""));
-        replace(node, "jobGuid", |old| !old.is_null(), &Node::null());
-        replace(node, "timesRun", |old| !old.is_null(), &Node::number(0));
-        replace(node, "lastOutCome", |old| !old.is_null(), &Node::string("None"));
-        for state in ["lastRun", "lastRunDate", "lastOutComeDisplayText", "nextRun"] {
-            replace(node, state, |_| true, &Node::null());
-        }
-    });
+    each_identified(new.root_mut(), &mut renew);
     new
+}
+
+/// One object as if it were new: ids 0, no GUID, never run.
+pub(super) fn renew(node: &mut Node) {
+    for id in IDS {
+        replace(node, id, |old| old.integer().is_some(), &Node::number(0));
+    }
+    replace(node, "jobCollectionGuid", |old| !old.is_null(), &Node::string(""));
+    replace(node, "jobGuid", |old| !old.is_null(), &Node::null());
+    never_run(node);
+}
+
+fn never_run(node: &mut Node) {
+    replace(node, "timesRun", |old| !old.is_null(), &Node::number(0));
+    replace(node, "lastOutCome", |old| !old.is_null(), &Node::string("None"));
+    for state in ["lastRun", "lastRunDate", "lastOutComeDisplayText", "nextRun"] {
+        replace(node, state, |_| true, &Node::null());
+    }
+}
+
+/// The document as it stays while nobody changes it: never run, and what the server works out itself
+/// as the documented samples have it. `modified` becomes `created`: it can't be left empty, and nobody
+/// knows whether a run touches it.
+pub fn at_rest(document: &Document) -> Document {
+    let mut resting = document.clone();
+    let mut rest = |node: &mut Node| {
+        never_run(node);
+        replace(node, "totalJobs", |old| old.integer().is_some(), &Node::number(0));
+        replace(node, "hasAccess", |old| old.as_bool().is_some(), &Node::boolean(false));
+        if let Some(created) = node.get("created").filter(|date| !date.is_null()).cloned() {
+            replace(node, "modified", |old| !old.is_null(), &created);
+        }
+    };
+    each_identified(resting.root_mut(), &mut rest);
+    for job in resting.root_mut().get_mut("jobs").and_then(Node::items_mut).into_iter().flatten() {
+        rest(job);
+    }
+    rest(resting.root_mut());
+    resting
 }
 
 fn replace(node: &mut Node, name: &str, when: impl Fn(&Node) -> bool, value: &Node) {

@@ -61,6 +61,13 @@ pub enum NdmError {
     NoBreakSpaces { place: String, values: Vec<(String, usize)> },
     #[error("Job collection {id} ('{name}') was changed at the server after it was read. Nothing was sent.")]
     ChangedMeanwhile { id: i64, name: String },
+    #[error("There is a job collection named '{name}' already ({}). Nothing was sent.", ids.join(", "))]
+    NameTaken { name: String, ids: Vec<String> },
+    /// What another server's document names means nothing, or something else, on this one.
+    #[error("{place} names what {from} has, and -ReferenceMap doesn't say what that is here: {}. Nothing was sent.", references.join("; "))]
+    Unmapped { place: String, from: String, references: Vec<String> },
+    #[error("{place} has no id, so which job collection it is to update isn't known. Nothing was sent.")]
+    NoCollectionId { place: String },
     #[error("Couldn't {action}: {error}")]
     Api { action: String, error: Box<ApiError> },
 }
@@ -159,6 +166,9 @@ impl NdmError {
             Self::StrangeSecret { .. } => ("DocumentNoSuchSecret", C::InvalidArgument),
             Self::NoBreakSpaces { .. } => ("DocumentNoBreakSpaces", C::InvalidData),
             Self::ChangedMeanwhile { .. } => ("ChangedMeanwhile", C::InvalidOperation),
+            Self::NameTaken { .. } => ("NameTaken", C::ResourceExists),
+            Self::Unmapped { .. } => ("UnmappedReferences", C::InvalidData),
+            Self::NoCollectionId { .. } => ("NoCollectionId", C::InvalidData),
             Self::Api { error, .. } => (error.code(), error.category()),
         }
     }
@@ -174,7 +184,10 @@ impl NdmError {
             | Self::Document { place, .. }
             | Self::SecretMissing { place, .. }
             | Self::StrangeSecret { place, .. }
-            | Self::NoBreakSpaces { place, .. } => Some(place.clone()),
+            | Self::NoBreakSpaces { place, .. }
+            | Self::Unmapped { place, .. }
+            | Self::NoCollectionId { place } => Some(place.clone()),
+            Self::NameTaken { name, .. } => Some(name.clone()),
             Self::Refused { target, .. } => target.clone(),
             _ => None,
         }
@@ -262,6 +275,13 @@ impl NdmError {
             Self::ChangedMeanwhile { .. } => {
                 "Read it again and repeat the change; -Force puts the change onto what the server has now."
             }
+            Self::NameTaken { .. } => {
+                "Give -NewName, or -OnConflict Rename for a free name, or -OnConflict Update to change the one that is there."
+            }
+            Self::Unmapped { .. } => {
+                "Name each in -ReferenceMap, also what happens to be the same: @{ provider = @{ '4' = '12' }; container = @{ 'OU=A,DC=x' = 'OU=A,DC=y' } }. If it is the same server by another address, give -KeepReference."
+            }
+            Self::NoCollectionId { .. } => "Give -Id, or leave -Update out to create it.",
             Self::Api { error, .. } => return api_advice(error),
         }
         .to_owned()

@@ -251,7 +251,11 @@ impl<'a> Service<'a> {
     pub(super) async fn send(&self, action: &str, request: &Request) -> Result<Response, NdmError> {
         let output = self.output;
         output.verbose(&format!("{} {}{}", request.method, self.connected.server, request.path)).await;
-        let observe = |event: Event| output.verbose_now(&event.to_string());
+        let observe = |event: Event| match event {
+            Event::Sending if request.method == Method::Get => {}
+            Event::Sending => output.sending(),
+            event => output.verbose_now(&event.to_string()),
+        };
         let started = Instant::now();
         let outcome = self.connected.send(action, request, &observe).await;
         if output.preferences.debug {

@@ -71,7 +71,7 @@ fn a_renamed_job_is_told_once_and_a_removed_one_by_name() {
 #[test]
 fn references_are_found_and_replaced_in_every_place() {
     let one = document(&collection());
-    let all = references(&one);
+    let all = remap(&one, &ReferenceMap::default()).unmapped;
     let of = |kind| {
         all.iter().filter(|one| one.kind == kind).map(|one| (one.value.as_str(), one.paths.len())).collect::<Vec<_>>()
     };
@@ -141,4 +141,72 @@ fn mistakes_are_found_with_their_lines() {
     }
     let gap = pretty.replace("\"runOrder\": 2", "\"runOrder\": 3");
     assert!(lint(&gap, Purpose::Any).iter().any(|finding| finding.code == "RunOrderGap"));
+}
+
+#[test]
+fn a_document_at_rest_is_the_same_after_every_run() {
+    let text = collection();
+    let ran = text
+        .replace("\"timesRun\":4", "\"timesRun\":5")
+        .replace("\"lastOutCome\":\"Failed\"", "\"lastOutCome\":\"Completed\"")
+        .replace("\"lastRun\":null", "\"lastRun\":\"2024-06-05T00:00:00Z\"")
+        .replace("\"lastRunDate\":\"2024-06-04T10:45:47Z\"", "\"lastRunDate\":\"2024-06-05T00:00:00Z\"")
+        .replace("\"modified\":\"2024-06-04T10:45:47Z\"", "\"modified\":\"2024-06-05T00:00:01Z\"")
+        .replace("\"hasAccess\":false", "\"hasAccess\":true")
+        .replace("\"totalJobs\":0", "\"totalJobs\":2");
+    let resting = at_rest(&document(&text)).pretty();
+    assert_eq!(at_rest(&document(&ran)).pretty(), resting);
+    assert_eq!(at_rest(&document(&resting)).pretty(), resting);
+    // Neither ids nor anything a person set is touched.
+    assert!(resting.contains("\"created\": \"2024-06-04T10:46:33.13Z\"") && resting.contains("\"id\": 7,"));
+    assert_ne!(at_rest(&changed(&text, "\"notifyWhen\":3", "\"notifyWhen\":2")).pretty(), resting);
+}
+
+#[test]
+fn an_origin_is_put_on_and_taken_off() {
+    let plain = document(&collection());
+    let origin = Origin { server: Some("https://dm01:4443".into()), fingerprint: Some(fingerprint(&plain)) };
+    let marked = with_origin(&plain, &origin);
+    assert!(marked.pretty().starts_with("{\n  \"exportedFrom\": \"https://dm01:4443\",\n  \"fingerprint\": "));
+    assert_eq!(without_origin(&marked), (plain.clone(), origin));
+    assert_eq!(without_origin(&plain), (plain, Origin::default()));
+}
+
+#[test]
+fn a_document_from_elsewhere_adopts_ids_and_run_state_of_the_live_one() {
+    let live = document(&collection());
+    // Nothing but ids and run state was lost, so all comes back.
+    assert_eq!(merge(&live, &adopt(&as_new(&live), &live)).unwrap().compact(), live.compact());
+    assert_eq!(merge(&live, &adopt(&at_rest(&live), &live)).unwrap().compact(), live.compact());
+    // What was changed stays changed, in the row it is about.
+    let edited = changed(&as_new(&live).compact(), "separator=_x_", "separator=.");
+    let told = compare(&live, &adopt(&edited, &live), CompareOptions { ignore_ids: false, include_run_state: true });
+    assert_eq!(told.iter().map(|one| one.property.as_str()).collect::<Vec<_>>(), ["transform"]);
+}
+
+#[test]
+fn what_the_live_document_lacks_is_new_in_it() {
+    let mut live = document(&collection());
+    let file = live.clone();
+    remove_job(&mut live, &JobKey::Name("Groups".into())).unwrap();
+    let adopted = adopt(&file, &live);
+    let jobs = jobs(&adopted).unwrap();
+    assert_eq!(jobs.iter().map(|job| (job.id, job.name.as_str())).collect::<Vec<_>>(), [(9, "Users"), (0, "Groups")]);
+    let new = &adopted.root().get("jobs").unwrap().items()[1];
+    assert_eq!(new.get("jobInfo").unwrap().get("collectionId").unwrap().integer(), Some(7), "it joins this collection");
+    let mut ids = Vec::new();
+    for name in ["fieldsMap", "objectsOption", "syncQuery", "settings"] {
+        ids.extend(new.get(name).unwrap().items().iter().map(|row| row.get("id").unwrap().integer()));
+    }
+    assert!(ids.len() > 10 && ids.iter().all(|id| *id == Some(0)), "{ids:?}");
+    // A row of a job that is there.
+    let without = changed(&live.compact(), "\"key\":\"Unheard.Of\"", "\"key\":\"Other\"");
+    let more = changed(
+        &as_new(&live).compact(),
+        "\"objectType\":1,\"id\":0,\"jobId\":0",
+        "\"objectType\":4,\"id\":0,\"jobId\":0",
+    );
+    let row = adopt(&more, &without);
+    let option = &row.root().get("jobs").unwrap().items()[0].get("objectsOption").unwrap().items()[0];
+    assert_eq!((option.get("id").unwrap().integer(), option.get("jobId").unwrap().integer()), (Some(0), Some(9)));
 }

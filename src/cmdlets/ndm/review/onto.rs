@@ -1,0 +1,113 @@
+//! What a file's document needs before it can go to this server: names of this server in place of
+//! another's, and secrets in place of placeholders.
+
+use super::super::super::Context;
+use super::super::error::NdmError;
+use super::source;
+use crate::binding::BindError;
+use crate::documents::{self, Document, DocumentError, Origin, ReferenceKind, ReferenceMap};
+use crate::failure::Failure;
+use secrecy::SecretString;
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// Values named in an error, for each kind.
+const NAMED: usize = 6;
+
+/// Whether the file says that it comes from another server. One that doesn't say is taken as this
+/// server's own: it was written by hand, or for it.
+pub fn is_foreign(origin: &Origin, server: &str) -> bool {
+    let plain = |address: &str| address.trim_end_matches('/').to_lowercase();
+    origin.server.as_ref().is_some_and(|from| plain(from) != plain(server))
+}
+
+/// The document in this server's names.
+///
+/// # Errors
+/// What can't mean the same on another server must be in the map: always when the file comes from one,
+/// else when a map is given at all.
+pub fn remapped(
+    context: &Context<'_>,
+    place: &str,
+    document: &Document,
+    origin: &Origin,
+    foreign: bool,
+) -> Result<Document, Failure> {
+    let map = map(context)?;
+    let keep = context.arguments.flag("KeepReference");
+    if map.is_none() && (!foreign || keep) {
+        return Ok(document.clone());
+    }
+    let remapped = documents::remap(document, &map.unwrap_or_default());
+    let unmapped: Vec<_> = remapped.unmapped.iter().filter(|one| one.kind.is_required()).collect();
+    if unmapped.is_empty() || keep {
+        return Ok(remapped.document);
+    }
+    let of_kind = |kind: ReferenceKind| {
+        let values: Vec<&str> = unmapped.iter().filter(|one| one.kind == kind).map(|one| one.value.as_str()).collect();
+        let shown = values.iter().take(NAMED).map(|value| format!("'{value}'")).collect::<Vec<_>>().join(", ");
+        let more = values.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!values.is_empty()).then(|| format!("{} {shown}{more}", kind.name()))
+    };
+    let from = origin.server.clone().unwrap_or_else(|| "its own server".into());
+    let references = ReferenceKind::ALL.into_iter().filter_map(of_kind).collect();
+    Err(NdmError::Unmapped { place: place.to_owned(), from, references }.into())
+}
+
+/// `-ReferenceMap`: a table, or the path of a JSON file with one.
+fn map(context: &Context<'_>) -> Result<Option<ReferenceMap>, Failure> {
+    let Some(given) = context.arguments.get("ReferenceMap") else { return Ok(None) };
+    let (place, text) = match given {
+        Value::String(path) => (format!("'{path}'"), documents::repair(&source::text(path)?).text),
+        Value::Object(_) => ("-ReferenceMap".to_owned(), given.to_string()),
+        _ => {
+            let problem = "takes a hashtable or the path of a JSON file".to_owned();
+            return Err(BindError::Unfit { name: "ReferenceMap".into(), problem }.into());
+        }
+    };
+    let map = ReferenceMap::parse(&text).map_err(|error| NdmError::Document { place, error })?;
+    Ok(Some(map))
+}
+
+/// `-SecretMap`: path → secret.
+pub fn given_secrets(context: &Context<'_>) -> Result<HashMap<String, SecretString>, Failure> {
+    let Some(given) = context.arguments.get("SecretMap").and_then(Value::as_object) else { return Ok(HashMap::new()) };
+    let entry = |(path, value): (&String, &Value)| {
+        // A credential stands for its password.
+        let text = value.as_str().or_else(|| value.get("password")?.as_str()).filter(|text| !text.is_empty());
+        let problem = "takes a SecureString, a credential or a text that isn't empty for each path".to_owned();
+        text.map(|text| (path.clone(), SecretString::from(text)))
+            .ok_or_else(|| BindError::Unfit { name: "SecretMap".into(), problem }.into())
+    };
+    given.iter().map(entry).collect()
+}
+
+/// Puts secrets in the place of placeholders; none may be left.
+///
+/// # Errors
+/// Placeholders without a secret, and secrets without a placeholder: a path that was mistyped.
+pub fn filled(
+    place: &str,
+    document: &Document,
+    live: Option<&Document>,
+    given: &HashMap<String, SecretString>,
+) -> Result<Document, NdmError> {
+    let known = documents::placeholders(document);
+    let means = |path: &str| {
+        known.iter().any(|(at, label)| {
+            let tail = label.find('!').map_or("", |tail| &label[tail..]);
+            label == path || format!("{at}{tail}") == path
+        })
+    };
+    let mut strange: Vec<String> = given.keys().filter(|path| !means(path)).cloned().collect();
+    if !strange.is_empty() {
+        strange.sort();
+        let known = known.into_iter().map(|(_, label)| label).collect();
+        return Err(NdmError::StrangeSecret { place: place.to_owned(), paths: strange, known });
+    }
+    documents::fill(document, live, given).map_err(|error| match error {
+        DocumentError::Unfilled { paths } => NdmError::SecretMissing { place: place.to_owned(), paths },
+        error => NdmError::Document { place: place.to_owned(), error },
+    })
+}

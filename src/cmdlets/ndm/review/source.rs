@@ -1,0 +1,100 @@
+//! Where a document under review comes from: a file, an object of PowerShell, or the server.
+
+use super::super::super::Context;
+use super::super::error::NdmError;
+use super::super::service::{Entity, Service};
+use crate::documents::{self, Document, DocumentError, Node, Origin};
+use crate::failure::Failure;
+use serde_json::Value;
+
+/// Larger files are no documents; a collection has some 100 KB.
+const LARGEST: u64 = 64 * 1024 * 1024;
+/// Values named in a warning.
+const NAMED: usize = 5;
+
+pub struct Source {
+    /// For messages: a file's path in quotes, or what else it is.
+    pub place: String,
+    pub document: Document,
+    pub origin: Origin,
+    /// No-break spaces inside values, of a text that had some between them too: it was copied from a
+    /// web page, and they are damage.
+    pub damaged: Vec<(String, usize)>,
+}
+
+/// A file's text, without a byte order mark.
+pub fn text(path: &str) -> Result<String, Failure> {
+    let failed = |cause: String| Failure::File { verb: "read", path: path.to_owned(), cause };
+    let about = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
+    if about.is_dir() {
+        return Err(failed("it is a folder".into()));
+    }
+    if about.len() > LARGEST {
+        return Err(failed(format!("it has {} bytes, which no job collection has", about.len())));
+    }
+    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| failed("it is not UTF-8 text; save it as UTF-8 (Set-Content -Encoding utf8)".into()))?;
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
+}
+
+/// Reads a file; warns of what was repaired.
+pub async fn file(context: &Context<'_>, path: &str) -> Result<Source, Failure> {
+    let text = text(path)?;
+    let place = format!("'{path}'");
+    let repaired = documents::repair(&text);
+    let mut source = parsed(&place, &repaired.text)?;
+    if repaired.outside > 0 {
+        let warning = format!(
+            "{place} has {} no-break spaces where JSON allows only plain ones, as text copied from a web page has. They were read as plain spaces.",
+            repaired.outside
+        );
+        context.output.warning(&warning).await;
+    }
+    if !repaired.inside.is_empty() {
+        let named: Vec<String> = repaired.inside.iter().take(NAMED).map(|(path, _)| path.to_string()).collect();
+        let more = repaired.inside.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let warning =
+            format!("{place} has no-break spaces inside values: {}{more}. They stay as they are.", named.join(", "));
+        context.output.warning(&warning).await;
+        if repaired.outside > 0 {
+            source.damaged = repaired.inside.into_iter().map(|(path, count)| (path.to_string(), count)).collect();
+        }
+    }
+    Ok(source)
+}
+
+/// `place` begins a sentence: "The reference object".
+pub fn object(place: &str, value: &Value) -> Result<Source, Failure> {
+    Ok(parsed(place, &value.to_string())?)
+}
+
+pub async fn live(service: &Service<'_>, id: i64) -> Result<Document, NdmError> {
+    let text = service.collection(id).await?;
+    Ok(parsed(&format!("Job collection {id}"), text.get())?.document)
+}
+
+fn parsed(place: &str, text: &str) -> Result<Source, NdmError> {
+    let bad =
+        |problem: String| NdmError::BadDocument { noun: Entity::Collection.noun(), place: place.to_owned(), problem };
+    let whole = Document::parse(text).map_err(|error| match error {
+        // The parser's cause is dropped: what it stumbled over may be a secret.
+        DocumentError::NotJson { line, column, .. } => bad(format!("it is no JSON (line {line}, column {column})")),
+        DocumentError::Shape { .. } => bad("it is no JSON object".into()),
+        error => NdmError::Document { place: place.to_owned(), error },
+    })?;
+    let (document, origin) = documents::without_origin(&whole);
+    let root = document.root();
+    if documents::identity(&document).is_err() || !matches!(root.get("jobs"), Some(Node::Array(_))) {
+        let problem = if root.get("data").is_some() {
+            "it is a server's whole answer, and the document is what its 'data' holds"
+        } else if root.get("jobInfo").is_some() {
+            "it is a single job"
+        } else {
+            "it has no jobCollectionInfo with a name, or no list of jobs"
+        };
+        return Err(bad(problem.into()));
+    }
+    Ok(Source { place: place.to_owned(), document, origin, damaged: Vec::new() })
+}
