@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use url::{Host, Url};
 
 use super::error::{Answer, ApiError, Unexpected, Unfollowed};
@@ -210,7 +211,7 @@ impl Connection {
             return success(request, answered);
         }
         let answer = failure::answer(answered.status, &answered.headers, &answered.body, &request.subject);
-        let answer = redacted(answer, &auth, &request.hidden);
+        let answer = redacted(answer, &auth, &secrets(request));
         if answer.status == 401 && self.database_is_down().await {
             return Err(ApiError::DatabaseDown { answer: Box::new(answer) });
         }
@@ -455,4 +456,28 @@ fn redacted(mut answer: Answer, auth: &Auth, hidden: &[SecretString]) -> Answer 
         }
     }
     answer
+}
+
+/// What nobody may see of a request: what it names, and the passwords of its body.
+fn secrets(request: &Request) -> Vec<SecretString> {
+    let mut found = request.hidden.clone();
+    if let Some(body) = request.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()) {
+        passwords(&body, &mut found);
+    }
+    found
+}
+
+fn passwords(value: &Value, found: &mut Vec<SecretString>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if name.to_lowercase().ends_with("password") => found.push(text.clone().into()),
+                    other => passwords(other, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| passwords(item, found)),
+        _ => {}
+    }
 }

@@ -7,7 +7,7 @@ use super::names::{sentence, shown};
 use super::output::{check, emit, emit_answer, reason, warn};
 use super::pages::Pages;
 use super::session::Connected;
-use crate::api::{Event, Method, Request, Response};
+use crate::api::{Event, Method, Page, Request, Response};
 use crate::binding::{Built, Variables, built};
 use crate::catalog::row::{self, Cmdlet, Current, Emit, Form, Kind, NoChange, Paging};
 use crate::failure::Failure;
@@ -401,6 +401,14 @@ pub fn worded(context: &Context<'_>, failure: Failure, variables: &Variables<'_>
     acted(failure, "", "")
 }
 
+/// Who asked for no page in particular is told that this is only one.
+fn left_out(context: &Context<'_>, page: &Page<'_>) -> Option<String> {
+    let asked_for = ["Page", "PageSize"].iter().any(|name| context.arguments.is_bound(name));
+    let total = page.total_count.filter(|_| !asked_for && page.has_more())?;
+    let shown = page.items.len();
+    Some(format!("These are the first {shown} of {total}. Use -All for all of them, or -Page and -PageSize."))
+}
+
 pub async fn emit_all(
     context: &Context<'_>,
     connected: &Rc<Connected>,
@@ -433,7 +441,8 @@ pub async fn emit_all(
         let page = response.page().map_err(|e| worded(context, Failure::Request { error: Box::new(e) }, variables))?;
         check(context, template, &response, &page.items, variables)?;
         pages.saw(&page);
-        if let Some(warning) = pages.warning(&page) {
+        let warning = if all { pages.warning(&page) } else { left_out(context, &page) };
+        if let Some(warning) = warning {
             context.output.warning(&warning).await;
         }
         pages.while_writing(emit(context, template, page.items, variables)).await;

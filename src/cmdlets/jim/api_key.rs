@@ -29,6 +29,7 @@ pub async fn create(context: &Context<'_>) -> Result<(), Failure> {
     }
     let request = declared::request_of(template, built);
     context.output.verbose(&format!("{} {}{}", request.method, connected.url, request.path)).await;
+    context.leaving();
     let (answer, seen) = created(connected, request).await.map_err(|f| worded(context, f, &variables))?;
     show(context, template, &answer, &variables).await?;
     // Nobody is there to hear it when it is too late for taking the key back.
