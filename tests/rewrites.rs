@@ -6,13 +6,17 @@ mod support;
 
 use serde_json::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::{COLLECT, Pwsh, Sandbox, Stub, json};
+use support::{COLLECT, Pwsh, Sandbox, Stub, greeting, json};
 
 const CONNECT: &str = "$null = Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist 6>$null 3>$null\n";
 const ID: &str = "162167b8-2251-4de9-9d96-72d96968edd3";
 
 fn outcome(url: &str, script: &str) -> Value {
     Pwsh::new(url).run(&format!("{COLLECT}{CONNECT}Show-Outcome {{ {script} }}")).json()
+}
+
+fn is_schedule(path: &str) -> bool {
+    path.starts_with("/api/v1/schedules/")
 }
 
 fn schedule(name: &str, last_run: &str) -> String {
@@ -25,10 +29,12 @@ fn schedule(name: &str, last_run: &str) -> String {
 #[test]
 fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
     let reads = AtomicUsize::new(0);
-    let stub = Stub::start(move |method, path, _| match (method, path.starts_with("/api/v1/schedules/")) {
-        ("GET", true) if reads.fetch_add(1, Ordering::SeqCst) == 0 => json(200, &schedule("Mine", "null")),
-        ("GET", true) => json(200, &schedule("Theirs", "null")),
-        _ => json(200, r#"{"status":"healthy"}"#),
+    let stub = Stub::start(move |method, path, _| match (method, path) {
+        ("GET", path) if is_schedule(path) && reads.fetch_add(1, Ordering::SeqCst) == 0 => {
+            json(200, &schedule("Mine", "null"))
+        }
+        ("GET", path) if is_schedule(path) => json(200, &schedule("Theirs", "null")),
+        (_, path) => greeting(path).unwrap_or_else(|| json(200, "{}")),
     });
     let outcome = outcome(&stub.url, &format!("Set-JIMSchedule -Id {ID} -Description x"));
     let error = &outcome["errors"][0];
@@ -40,10 +46,12 @@ fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
 #[test]
 fn a_run_in_between_is_no_change() {
     let reads = AtomicUsize::new(0);
-    let stub = Stub::start(move |method, path, _| match (method, path.starts_with("/api/v1/schedules/")) {
-        ("GET", true) if reads.fetch_add(1, Ordering::SeqCst) == 0 => json(200, &schedule("Mine", "null")),
-        (_, true) => json(200, &schedule("Mine", r#""2026-01-01T00:00:00Z""#)),
-        _ => json(200, r#"{"status":"healthy"}"#),
+    let stub = Stub::start(move |method, path, _| match (method, path) {
+        ("GET", path) if is_schedule(path) && reads.fetch_add(1, Ordering::SeqCst) == 0 => {
+            json(200, &schedule("Mine", "null"))
+        }
+        (_, path) if is_schedule(path) => json(200, &schedule("Mine", r#""2026-01-01T00:00:00Z""#)),
+        (_, path) => greeting(path).unwrap_or_else(|| json(200, "{}")),
     });
     let outcome = outcome(&stub.url, &format!("Remove-JIMScheduleStep -ScheduleId {ID} -StepIndex 0 -Force"));
     assert_eq!(outcome["errors"].as_array().unwrap().len(), 0, "{outcome:#}");
@@ -73,7 +81,7 @@ fn a_schedule_that_fails_is_written_and_an_error() {
             r#"{"id":"9e8a7b6c","status":"Failed","currentStepIndex":0,"totalSteps":1,"errorMessage":"Step 'A' failed.",
             "steps":[{"stepIndex":0,"name":"A","status":"Failed","errorMessage":"No such file."}]}"#,
         ),
-        _ => json(200, r#"{"status":"healthy"}"#),
+        (_, path) => greeting(path).unwrap_or_else(|| json(200, "{}")),
     });
     let outcome = outcome(&stub.url, &format!("Start-JIMSchedule -Id {ID} -Wait"));
     assert_eq!(outcome["count"], 1, "{outcome:#}");
@@ -89,7 +97,7 @@ fn a_time_limit_on_a_schedule_is_a_warning() {
         ("GET", "/api/v1/schedule-executions/9e8a7b6c") => {
             json(200, r#"{"id":"9e8a7b6c","status":"InProgress","currentStepIndex":0,"totalSteps":1,"steps":[]}"#)
         }
-        _ => json(200, r#"{"status":"healthy"}"#),
+        (_, path) => greeting(path).unwrap_or_else(|| json(200, "{}")),
     });
     let outcome = outcome(&stub.url, &format!("Start-JIMSchedule -Id {ID} -Wait -Timeout 00:00:01"));
     assert_eq!((&outcome["count"], outcome["errors"].as_array().unwrap().len()), (&1.into(), 0), "{outcome:#}");

@@ -102,7 +102,9 @@ fn no_cmdlet_sends_a_change_under_whatif_also_with_force() {
         .filter_map(|said| said.lines().next())
         .collect();
     let stopped = STOPPED.map(|(name, _)| name);
-    let silent: Vec<&str> = silent.into_iter().filter(|name| !stopped.contains(name)).collect();
+    // Directory Manager's need a connection of their own: tests/ndm_documents.rs and tests/ndm_review.rs.
+    let silent: Vec<&str> =
+        silent.into_iter().filter(|name| !stopped.contains(name) && !name.contains("-NDM")).collect();
     assert!(silent.is_empty(), "these asked nothing: {silent:?}");
 }
 
@@ -132,13 +134,16 @@ const STOPPED: [(&str, &str); 7] = [
     ),
     (
         "Set-JIMMetaverseObjectPassword",
-        "Get-JIMMetaverseObject -ObjectTypeName User | Select-Object -First 1 | ForEach-Object { Set-JIMMetaverseObjectPassword -Id $_.Id -ConnectedSystemId 1 -Password (ConvertTo-SecureString -String Secret-1 -AsPlainText -Force) -Force -WhatIf }",
+        "$secret = ConvertTo-SecureString -String Secret-1 -AsPlainText -Force; Get-JIMMetaverseObject -ObjectTypeName User | Select-Object -First 5 | ForEach-Object { foreach ($id in 1, 2, 3) { Set-JIMMetaverseObjectPassword -Id $_.Id -ConnectedSystemId $id -Password $secret -Force -WhatIf 3>$null } }",
     ),
 ];
 
 #[test]
 fn those_that_need_a_real_entity_ask_as_well() {
-    let sandbox = Sandbox::start(&[]);
+    let sandbox = Sandbox::start(&["--run-speed", "50"]);
+    let people = "foreach ($id in 1, 3) { foreach ($run in 'Full Import', 'Full Synchronisation') { Start-JIMRunProfile -ConnectedSystemId $id -RunProfileName $run -Wait *> $null } }";
+    Pwsh::new(&sandbox.url).run(&format!("$null = Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist 6>$null\n{people}"));
+    sandbox.clear_record();
     for (name, script) in STOPPED {
         let run = Pwsh::new(&sandbox.url)
             .run(&format!("$null = Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist 6>$null\n{script}"));
