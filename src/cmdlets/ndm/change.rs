@@ -19,7 +19,7 @@ pub async fn new_job(context: &Context<'_>) -> Result<(), Failure> {
         given.refuse_no_break_spaces()?;
     }
     let place = given.place.clone();
-    let document = filled(&place, &given.document, None, &given_secrets(context)?)?;
+    let document = filled(&place, &given.document, None, &given_secrets(context, "Secret")?)?;
     let info = document.root().get("jobInfo");
     let name = info.and_then(|info| info.get("name")).and_then(Node::text).map(String::from);
     let problem = "it has no jobInfo with a name".to_owned();

@@ -50,7 +50,7 @@ pub async fn create(context: &Context<'_>) -> Result<(), Failure> {
         }
         let place = given.place.clone();
         let wrong = |error: DocumentError| NdmError::Document { place: place.clone(), error };
-        let whole = filled(&place, &given.document, None, &given_secrets(context)?)?;
+        let whole = filled(&place, &given.document, None, &given_secrets(context, "Secret")?)?;
         let identity = documents::identity(&whole).map_err(wrong)?;
         let jobs = documents::jobs(&whole).map_err(wrong)?;
         let whole = if identity.id != 0 || jobs.iter().any(|job| job.id != 0) {
@@ -103,7 +103,7 @@ async fn post(
     let jobs = documents::jobs(document).map(|jobs| jobs.len()).unwrap_or_default();
     let plural = if jobs == 1 { "" } else { "s" };
     let what = format!("Create job collection '{name}' with {jobs} job{plural} at {}", service.server());
-    let scripts = room::jobs_with_scripts(document);
+    let scripts = super::words::new_code(document, None);
     let detail = if scripts.is_empty() {
         String::new()
     } else {
@@ -197,7 +197,7 @@ fn empty(name: &str, description: &str) -> String {
 
 /// A document that comes back, parameters, or both.
 pub async fn set(context: &Context<'_>) -> Result<(), Failure> {
-    let secrets = given_secrets(context)?;
+    let secrets = given_secrets(context, "Secret")?;
     let wanted = Wanted::of(context)?;
     let arguments = &context.arguments;
     let whole = arguments.is_bound("Path")

@@ -128,13 +128,15 @@ pub async fn emit_text(context: &Context<'_>, document: &Document, redact: bool)
     }
 }
 
-/// `-Secret`: path → secret.
-pub fn given_secrets(context: &Context<'_>) -> Result<HashMap<String, SecretString>, Failure> {
-    let Some(given) = context.arguments.get("Secret").and_then(Value::as_object) else { return Ok(HashMap::new()) };
-    let unfit = |problem: &str| BindError::Unfit { name: "Secret".into(), problem: problem.into() };
-    let entry = |(path, value): (&String, &Value)| match value.as_str() {
-        Some(text) if !text.is_empty() => Ok((path.clone(), SecretString::from(text))),
-        _ => Err(unfit("takes a SecureString or a text that isn't empty for each path").into()),
+/// The table of `parameter`: path → secret.
+pub fn given_secrets(context: &Context<'_>, parameter: &str) -> Result<HashMap<String, SecretString>, Failure> {
+    let Some(given) = context.arguments.get(parameter).and_then(Value::as_object) else { return Ok(HashMap::new()) };
+    let entry = |(path, value): (&String, &Value)| {
+        // A credential stands for its password.
+        let text = value.as_str().or_else(|| value.get("password")?.as_str()).filter(|text| !text.is_empty());
+        let problem = "takes a SecureString, a credential or a text that isn't empty for each path".to_owned();
+        text.map(|text| (path.clone(), SecretString::from(text)))
+            .ok_or_else(|| BindError::Unfit { name: parameter.into(), problem }.into())
     };
     given.iter().map(entry).collect()
 }
@@ -166,19 +168,6 @@ pub fn filled(
         DocumentError::Unfilled { paths } => NdmError::SecretMissing { place: place.to_owned(), paths },
         error => NdmError::Document { place: place.to_owned(), error },
     })
-}
-
-/// Names of the jobs with code that the server runs.
-pub fn jobs_with_scripts(document: &Document) -> Vec<String> {
-    let jobs = document.root().get("jobs").map(Node::items).unwrap_or_default();
-    let text = |row: &Node, name: &str| row.get(name).and_then(Node::text).unwrap_or_default().into_owned();
-    let rows = |job: &Node, name: &str| job.get(name).map(Node::items).unwrap_or_default().to_vec();
-    let has_code = |job: &&Node| {
-        rows(job, "settings").iter().any(|row| is_code(&text(row, "key")) && !text(row, "value").is_empty())
-            || rows(job, "fieldsMap").iter().any(|row| is_script(&text(row, "transform")))
-    };
-    let name = |job: &Node| job.get("jobInfo").map(|info| text(info, "name")).unwrap_or_default();
-    jobs.iter().filter(has_code).map(name).collect()
 }
 
 /// Whether a setting's value is code.

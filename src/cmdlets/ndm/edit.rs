@@ -2,18 +2,16 @@
 //! The whole document is sent, since the product documents no partial update.
 
 use super::super::Context;
-use super::documents::{self as room, is_code, is_script};
+use super::documents as room;
 use super::error::NdmError;
 use super::listing::Search;
 use super::service::{COLLECTIONS, Entity, Service};
-use crate::documents::{self, Change, CompareOptions, Difference, Document, Kind};
+use super::words;
+use crate::documents::{self, Document};
 use crate::failure::Failure;
 use crate::protocol::Confirm;
 use crate::shape;
 use serde_json::Value;
-
-/// Longest value in a difference, in characters.
-const LONGEST_VALUE: usize = 160;
 
 /// Which collection is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,19 +141,8 @@ async fn pass_through(context: &Context<'_>, service: &Service<'_>, id: i64) -> 
 }
 
 fn question(context: &Context<'_>, service: &Service<'_>, what: &str, live: &Document, changed: &Document) -> Confirm {
-    let options = CompareOptions { ignore_ids: false, include_run_state: true };
-    let found = documents::compare(live, changed, options);
-    // A job that comes or goes does so in both places where the document has it: that is said once.
-    let echo = |one: &&Difference| one.kind == Kind::JobSummary && is_whole_job(one) && !stands_alone(one, &found);
-    let mut lines: Vec<String> = found.iter().filter(|one| !echo(one)).map(difference).collect();
-    if lines.is_empty() {
-        lines.push("only the order of rows or the writing of values".into());
-    }
-    let scripted = room::jobs_with_scripts(changed);
-    let brings_code = |one: &Difference| {
-        one.change == Change::Added && is_whole_job(one) && one.job.as_ref().is_some_and(|job| scripted.contains(job))
-    };
-    if found.iter().any(|one| touches_code(one) || brings_code(one)) {
+    let mut lines = words::differences(live, changed);
+    if !words::new_code(changed, Some(live)).is_empty() {
         lines.push("This changes code that the server runs.".into());
     }
     let what = format!("Update {what} at {}", service.server());
@@ -167,96 +154,6 @@ fn question(context: &Context<'_>, service: &Service<'_>, what: &str, live: &Doc
     }
 }
 
-/// `job 'Joiners', setting Source.Table: People$ -> Staff$`
-fn difference(one: &Difference) -> String {
-    let kind = match one.kind {
-        Kind::Collection | Kind::Job => "",
-        Kind::JobSummary => "summary",
-        Kind::Mapping => "mapping",
-        Kind::ObjectOption => "object option",
-        Kind::Query => "query",
-        Kind::Setting => "setting",
-    };
-    let job = one.job.as_ref().map(|job| format!("job '{job}'"));
-    let item = Some(format!("{kind} {}", one.item).trim().to_owned());
-    let parts = [job, item, Some(one.property.clone())];
-    let place = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
-    let value = |value: &Option<String>| match value.as_deref() {
-        None | Some("") => "(empty)".to_owned(),
-        Some(text) => shortened(text),
-    };
-    match one.change {
-        Change::Added if is_whole_job(one) => format!("{place}: added"),
-        Change::Removed if is_whole_job(one) => format!("{place}: removed"),
-        Change::Changed => format!("{place}: {} -> {}", value(&one.then), value(&one.now)),
-        Change::Added => format!("{place}: added, {}", value(&one.now)),
-        Change::Removed => format!("{place}: removed, was {}", value(&one.then)),
-    }
-}
-
-fn shortened(text: &str) -> String {
-    if text.chars().count() <= LONGEST_VALUE {
-        return text.to_owned();
-    }
-    text.chars().take(LONGEST_VALUE).chain(['…']).collect()
-}
-
-fn is_whole_job(one: &Difference) -> bool {
-    matches!(one.kind, Kind::Job | Kind::JobSummary) && one.property.is_empty() && one.item.is_empty()
-}
-
-/// Only the summary has it.
-fn stands_alone(one: &Difference, all: &[Difference]) -> bool {
-    !all.iter().any(|other| other.kind == Kind::Job && is_whole_job(other) && other.job == one.job)
-}
-
-fn touches_code(one: &Difference) -> bool {
-    let values = [&one.then, &one.now];
-    match one.kind {
-        Kind::Setting => is_code(&one.item),
-        Kind::Mapping => values.into_iter().flatten().any(|text| is_script(text)),
-        _ => false,
-    }
-}
-
 fn capital(text: &str) -> String {
     shape::pascal(text).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn differences_read_as_people_say_them() {
-        let one = Difference {
-            change: Change::Changed,
-            job: Some("Joiners".into()),
-            kind: Kind::Setting,
-            item: "Source.Table".into(),
-            property: "value".into(),
-            then: Some("People$".into()),
-            now: Some(String::new()),
-        };
-        assert_eq!(difference(&one), "job 'Joiners', setting Source.Table, value: People$ -> (empty)");
-        let collection = Difference {
-            job: None,
-            kind: Kind::Collection,
-            item: String::new(),
-            property: "notifyWhen".into(),
-            now: Some("x".repeat(500)),
-            ..one.clone()
-        };
-        assert!(difference(&collection).starts_with("notifyWhen: People$ -> x"));
-        assert!(difference(&collection).chars().count() < 200);
-        let gone = Difference {
-            change: Change::Removed,
-            kind: Kind::Job,
-            item: String::new(),
-            property: String::new(),
-            ..one
-        };
-        assert_eq!(difference(&gone), "job 'Joiners': removed");
-    }
 }

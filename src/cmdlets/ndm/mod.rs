@@ -16,6 +16,7 @@ mod review;
 mod server;
 mod service;
 mod sign_in;
+mod words;
 
 pub use connection::Connected;
 pub use error::NdmError;

@@ -1,10 +1,12 @@
 //! `Import-NDMJobCollection`: creates a collection from a file, or updates the one that is there.
 
 use super::super::super::Context;
+use super::super::documents::{filled, given_secrets};
 use super::super::error::NdmError;
 use super::super::listing::Search;
 use super::super::service::{COLLECTIONS, Entity, Service};
-use super::{onto, source, words};
+use super::super::words;
+use super::{onto, source};
 use crate::documents::{self, Document, Identity, Origin, Purpose, Severity};
 use crate::failure::Failure;
 use crate::protocol::Confirm;
@@ -43,7 +45,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
         documents::rename(&mut document, name).map_err(shape)?;
     }
     warn_of_mistakes(context, &source.place, &document).await;
-    let secrets = onto::given_secrets(context)?;
+    let secrets = given_secrets(context, "SecretMap")?;
     let place = source.place.clone();
     let import = Import { context, service, path, place, document, identity, origin: source.origin, foreign, secrets };
     if context.arguments.flag("Update") {
@@ -89,7 +91,7 @@ impl Import<'_, '_> {
             }
             _ => return Err(NdmError::NameTaken { name, ids }.into()),
         }
-        let new = onto::filled(&self.place, &documents::as_new(&self.document), None, &self.secrets)?;
+        let new = filled(&self.place, &documents::as_new(&self.document), None, &self.secrets)?;
         let what = format!("Create job collection '{}' at {}", self.name(), self.service.server());
         let jobs = documents::jobs(&new).map(|jobs| jobs.into_iter().map(|job| job.name).collect::<Vec<_>>());
         let mut lines = vec![format!("jobs: {}", jobs.unwrap_or_default().join(", "))];
@@ -161,7 +163,7 @@ impl Import<'_, '_> {
         let merged = documents::merge(live, &adopted)
             .map_err(|error| NdmError::Document { place: self.place.clone(), error })?;
         let keep = self.context.arguments.flag("KeepExistingSecret");
-        Ok(onto::filled(&self.place, &merged, keep.then_some(live), &self.secrets)?)
+        Ok(filled(&self.place, &merged, keep.then_some(live), &self.secrets)?)
     }
 
     async fn warn(&self, id: i64, name: &str, live: &Document, changed: &Document) {

@@ -8,7 +8,6 @@ mod import;
 mod onto;
 mod source;
 mod test;
-mod words;
 
 pub use compare::run as compare;
 pub use export::run as export;

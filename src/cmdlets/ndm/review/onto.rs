@@ -1,15 +1,13 @@
 //! What a file's document needs before it can go to this server: names of this server in place of
-//! another's, and secrets in place of placeholders.
+//! another's.
 
 use super::super::super::Context;
 use super::super::error::NdmError;
 use super::source;
 use crate::binding::BindError;
-use crate::documents::{self, Document, DocumentError, Origin, ReferenceKind, ReferenceMap};
+use crate::documents::{self, Document, Origin, ReferenceKind, ReferenceMap};
 use crate::failure::Failure;
-use secrecy::SecretString;
 use serde_json::Value;
-use std::collections::HashMap;
 
 /// Values named in an error, for each kind.
 const NAMED: usize = 6;
@@ -68,46 +66,4 @@ fn map(context: &Context<'_>) -> Result<Option<ReferenceMap>, Failure> {
     };
     let map = ReferenceMap::parse(&text).map_err(|error| NdmError::Document { place, error })?;
     Ok(Some(map))
-}
-
-/// `-SecretMap`: path → secret.
-pub fn given_secrets(context: &Context<'_>) -> Result<HashMap<String, SecretString>, Failure> {
-    let Some(given) = context.arguments.get("SecretMap").and_then(Value::as_object) else { return Ok(HashMap::new()) };
-    let entry = |(path, value): (&String, &Value)| {
-        // A credential stands for its password.
-        let text = value.as_str().or_else(|| value.get("password")?.as_str()).filter(|text| !text.is_empty());
-        let problem = "takes a SecureString, a credential or a text that isn't empty for each path".to_owned();
-        text.map(|text| (path.clone(), SecretString::from(text)))
-            .ok_or_else(|| BindError::Unfit { name: "SecretMap".into(), problem }.into())
-    };
-    given.iter().map(entry).collect()
-}
-
-/// Puts secrets in the place of placeholders; none may be left.
-///
-/// # Errors
-/// Placeholders without a secret, and secrets without a placeholder: a path that was mistyped.
-pub fn filled(
-    place: &str,
-    document: &Document,
-    live: Option<&Document>,
-    given: &HashMap<String, SecretString>,
-) -> Result<Document, NdmError> {
-    let known = documents::placeholders(document);
-    let means = |path: &str| {
-        known.iter().any(|(at, label)| {
-            let tail = label.find('!').map_or("", |tail| &label[tail..]);
-            label == path || format!("{at}{tail}") == path
-        })
-    };
-    let mut strange: Vec<String> = given.keys().filter(|path| !means(path)).cloned().collect();
-    if !strange.is_empty() {
-        strange.sort();
-        let known = known.into_iter().map(|(_, label)| label).collect();
-        return Err(NdmError::StrangeSecret { place: place.to_owned(), paths: strange, known });
-    }
-    documents::fill(document, live, given).map_err(|error| match error {
-        DocumentError::Unfilled { paths } => NdmError::SecretMissing { place: place.to_owned(), paths },
-        error => NdmError::Document { place: place.to_owned(), error },
-    })
 }

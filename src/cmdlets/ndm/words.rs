@@ -1,6 +1,7 @@
 //! Differences and documents in the words of questions, `-WhatIf` and views. Secrets are not in them:
 //! `compare` doesn't give them out.
 
+use super::documents::{is_code, is_script};
 use crate::documents::{Change, CompareOptions, Difference, Document, Kind, Node, compare};
 
 /// Differences named in a question.
@@ -11,18 +12,22 @@ const LONGEST: usize = 120;
 /// One line each.
 pub fn differences(live: &Document, changed: &Document) -> Vec<String> {
     let found = compare(live, changed, CompareOptions { ignore_ids: false, include_run_state: true });
-    let mut lines: Vec<String> = found.iter().take(NAMED).map(line).collect();
-    if found.len() > NAMED {
-        lines.push(format!("and {} more", found.len() - NAMED));
+    // A job that comes or goes does so in both places where the document has it: that is said once.
+    let echo = |one: &&Difference| one.kind == Kind::JobSummary && is_whole_job(one) && !stands_alone(one, &found);
+    let mut lines: Vec<String> = found.iter().filter(|one| !echo(one)).map(difference).collect();
+    if lines.len() > NAMED {
+        let more = lines.len() - NAMED;
+        lines.truncate(NAMED);
+        lines.push(format!("and {more} more"));
     }
     if lines.is_empty() {
-        lines.push("only the order of rows, or the writing of values".into());
+        lines.push("only the order of rows or the writing of values".into());
     }
     lines
 }
 
-/// `job 'Joiners', setting Source.Table, value: People$ -> Staff$`
-fn line(one: &Difference) -> String {
+/// `job 'Joiners', setting Source.Table: People$ -> Staff$`
+fn difference(one: &Difference) -> String {
     let kind = match one.kind {
         Kind::Collection | Kind::Job => "",
         Kind::JobSummary => "summary",
@@ -37,14 +42,31 @@ fn line(one: &Difference) -> String {
     let place = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     let value = |value: &Option<String>| match value.as_deref() {
         None | Some("") => "(empty)".to_owned(),
-        Some(text) if text.chars().count() > LONGEST => text.chars().take(LONGEST).chain(['…']).collect(),
-        Some(text) => text.to_owned(),
+        Some(text) => shortened(text),
     };
     match one.change {
+        Change::Added if is_whole_job(one) => format!("{place}: added"),
+        Change::Removed if is_whole_job(one) => format!("{place}: removed"),
         Change::Changed => format!("{place}: {} -> {}", value(&one.then), value(&one.now)),
         Change::Added => format!("{place}: added, {}", value(&one.now)),
         Change::Removed => format!("{place}: removed, was {}", value(&one.then)),
     }
+}
+
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST).chain(['…']).collect()
+}
+
+fn is_whole_job(one: &Difference) -> bool {
+    matches!(one.kind, Kind::Job | Kind::JobSummary) && one.property.is_empty() && one.item.is_empty()
+}
+
+/// Only the summary has it.
+fn stands_alone(one: &Difference, all: &[Difference]) -> bool {
+    !all.iter().any(|other| other.kind == Kind::Job && is_whole_job(other) && other.job == one.job)
 }
 
 /// Jobs whose code is not among the code of `known`: it runs on the server with the rights of the job.
@@ -67,13 +89,13 @@ fn code(document: &Document) -> Vec<(String, String)> {
         let name = job.get("jobInfo").map(|info| text(info, "name")).unwrap_or_default();
         for row in job.get("settings").map(Node::items).unwrap_or_default() {
             let value = text(row, "value");
-            if text(row, "key").to_ascii_lowercase().contains("scriptcode") && !value.is_empty() {
+            if is_code(&text(row, "key")) && !value.is_empty() {
                 found.push((name.clone(), value));
             }
         }
         for row in job.get("fieldsMap").map(Node::items).unwrap_or_default() {
             let transform = text(row, "transform");
-            if transform.trim_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("Script:")) {
+            if is_script(&transform) {
                 found.push((name.clone(), transform));
             }
         }
@@ -89,4 +111,42 @@ pub fn jobs_only_in_one(live: &Document, changed: &Document) -> Vec<String> {
         one.kind == Kind::Job && one.property.is_empty() && one.item.is_empty() && one.change != Change::Changed
     };
     found.iter().filter(whole).filter_map(|one| one.job.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn differences_read_as_people_say_them() {
+        let one = Difference {
+            change: Change::Changed,
+            job: Some("Joiners".into()),
+            kind: Kind::Setting,
+            item: "Source.Table".into(),
+            property: "value".into(),
+            then: Some("People$".into()),
+            now: Some(String::new()),
+        };
+        assert_eq!(difference(&one), "job 'Joiners', setting Source.Table, value: People$ -> (empty)");
+        let collection = Difference {
+            job: None,
+            kind: Kind::Collection,
+            item: String::new(),
+            property: "notifyWhen".into(),
+            now: Some("x".repeat(500)),
+            ..one.clone()
+        };
+        assert!(difference(&collection).starts_with("notifyWhen: People$ -> x"));
+        assert!(difference(&collection).chars().count() < 200);
+        let gone = Difference {
+            change: Change::Removed,
+            kind: Kind::Job,
+            item: String::new(),
+            property: String::new(),
+            ..one
+        };
+        assert_eq!(difference(&gone), "job 'Joiners': removed");
+    }
 }
