@@ -437,3 +437,19 @@ fn no_secret_comes_out_of_any_cmdlet() {
     let shown = self::run(&sandbox, "Get-NDMJobCollection -Id 12 -IncludeSecret -AsJson").stdout;
     assert!(PLANTED[3..].iter().all(|secret| shown.contains(secret)), "asked for, they are shown");
 }
+
+#[test]
+fn a_jobs_document_shows_no_secrets_unless_told() {
+    let sandbox = Sandbox::start(&[]);
+    let run = run(
+        &sandbox,
+        "foreach ($id in 1..6) { Get-NDMJob -Id $id -Detailed | ConvertTo-Json -Depth 32 -Compress; Get-NDMJob -Id $id -AsJson }
+        'told: ' + [bool] ((Get-NDMJob -Id 1 -AsJson -IncludeSecret) -match 'Demo-Only-Passw0rd')
+        'type: ' + (Get-NDMJob -Id 6 -Detailed).PSTypeNames[0]",
+    );
+    let text = run.text();
+    for secret in PLANTED {
+        assert!(!text.contains(secret), "{secret} shows");
+    }
+    assert!(text.contains("{{secret:") && text.contains("told: True") && text.contains("type: NDM.Job"), "{text}");
+}

@@ -41,7 +41,22 @@ fn answer(stream: TcpStream, config: Arc<rustls::ServerConfig>) {
             Ok(n) => seen.extend_from_slice(&buffer[..n]),
         }
     }
-    let body = if seen.starts_with(b"GET /api/v1/synchronisation") {
+    let head = String::from_utf8_lossy(&seen).to_lowercase();
+    let length = head.split("content-length:").nth(1).and_then(|rest| rest.lines().next()?.trim().parse().ok());
+    let ends = seen.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4 + length.unwrap_or(0);
+    while seen.len() < ends {
+        match tls.read(&mut buffer) {
+            Ok(0) | Err(_) => return,
+            Ok(n) => seen.extend_from_slice(&buffer[..n]),
+        }
+    }
+    let body = if seen.starts_with(b"POST /GroupIDSecurityService/connect/token") {
+        r#"{"access_token":"opaque","token_type":"Bearer","expires_in":1200}"#
+    } else if seen.starts_with(b"GET /GroupIDDataService/api/DataSyncJobs/Names") {
+        "[]"
+    } else if seen.starts_with(b"GET /GroupIDDataService") {
+        r#"{"count":0,"data":[],"status":0,"message":null}"#
+    } else if seen.starts_with(b"GET /api/v1/synchronisation") {
         r#"{"items":[],"totalCount":0}"#
     } else {
         r#"{"status":"healthy","version":"0.14.0"}"#
@@ -70,6 +85,24 @@ fn refused_by_default_accepted_when_pinned_or_told() {
     assert!(said.contains("-CertificateFile") && said.contains("-SkipCertificateCheck"), "{said}");
     for option in ["-SkipCertificateCheck", "-CertificateFile (Join-Path $HOME server.pem)"] {
         let run = pwsh.run(&format!("(Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist {option} 6>$null).Connected"));
+        assert!(run.stdout.contains("True"), "{option}: {}", run.text());
+    }
+}
+
+#[test]
+fn directory_managers_certificates_are_mostly_self_signed() {
+    const CONNECT: &str = "$secret = ConvertTo-SecureString -String Secret-1 -AsPlainText -Force
+        Connect-NDM -Server $Url -Credential ([pscredential]::new('u', $secret)) -IdentityStoreId 2 -ClientId c -ClientSecret $secret -NoPersist";
+    let (port, certificate) = serve();
+    let mut pwsh = Pwsh::new(&format!("https://127.0.0.1:{port}"));
+    std::fs::write(pwsh.home.path().join("server.pem"), certificate).unwrap();
+    let refused = pwsh.run(&format!("{COLLECT}Show-Outcome {{ {CONNECT} }}")).json();
+    let error = &refused["errors"][0];
+    assert!(error["id"].as_str().unwrap().starts_with("NDM.TlsRefused,"), "{refused:#}");
+    let said = format!("{} {}", error["message"], error["advice"]);
+    assert!(said.contains("-CertificateFile") && said.contains("-SkipCertificateCheck"), "{said}");
+    for option in ["-SkipCertificateCheck", "-CertificateFile (Join-Path $HOME server.pem)"] {
+        let run = pwsh.run(&format!("$null = {CONNECT} {option} 6>$null 3>$null\n(Get-NDMConnection).Connected"));
         assert!(run.stdout.contains("True"), "{option}: {}", run.text());
     }
 }

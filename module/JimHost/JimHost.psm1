@@ -2721,6 +2721,12 @@ function Get-NDMJob {
         [Parameter(ParameterSetName = 'ById', Mandatory)]
         [ValidateRange(1, [int]::MaxValue)]
         [int[]] $Id,
+        [Parameter(ParameterSetName = 'ById')]
+        [switch] $Detailed,
+        [Parameter(ParameterSetName = 'ById')]
+        [switch] $IncludeSecret,
+        [Parameter(ParameterSetName = 'ById')]
+        [switch] $AsJson,
         [Parameter(ParameterSetName = 'List', Position = 0)]
         [ValidateNotNullOrEmpty()]
         [SupportsWildcards()]

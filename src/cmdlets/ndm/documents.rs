@@ -15,6 +15,7 @@ use std::collections::HashMap;
 
 /// Type name of a whole collection.
 pub const COLLECTION_TYPE: &str = "NDM.JobCollection";
+const JOB_TYPE: &str = "NDM.Job";
 /// The member by which an object tells what it was read from. Never sent.
 const MARK: &str = "fingerprint";
 
@@ -117,6 +118,13 @@ pub async fn emit(context: &Context<'_>, document: &Document, redact: bool) {
     shown.root_mut().set(MARK, Node::string(&documents::fingerprint(document)));
     if let Ok(raw) = RawValue::from_string(shown.compact()) {
         context.output.item(Some(COLLECTION_TYPE), shape::texts_kept(&raw)).await;
+    }
+}
+
+/// A whole job. No fingerprint: the API has no way to change one.
+pub async fn emit_job(context: &Context<'_>, document: &Document, redact: bool) {
+    if let Ok(raw) = RawValue::from_string(documents::surface(document, redact).compact()) {
+        context.output.item(Some(JOB_TYPE), shape::texts_kept(&raw)).await;
     }
 }
 

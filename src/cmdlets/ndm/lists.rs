@@ -2,6 +2,7 @@
 
 use super::super::Context;
 use super::super::wildcard::is_like;
+use super::documents;
 use super::listing::{Rows, Search};
 use super::service::{Entity, Service};
 use crate::failure::Failure;
@@ -49,6 +50,15 @@ pub async fn jobs(context: &Context<'_>) -> Result<(), Failure> {
     };
     for id in ids.iter().filter_map(serde_json::Value::as_i64) {
         match service.job(id).await {
+            Ok(text) if context.arguments.flag("Detailed") || context.arguments.flag("AsJson") => {
+                let document = documents::parsed(&format!("Job {id}"), &text)?;
+                let redact = !context.arguments.flag("IncludeSecret");
+                if context.arguments.flag("AsJson") {
+                    documents::emit_text(context, &document, redact).await;
+                } else {
+                    documents::emit_job(context, &document, redact).await;
+                }
+            }
             // The document as a whole holds secrets; its own summary doesn't.
             Ok(document) => {
                 if let Some(info) = Entity::Job.info(&document) {
