@@ -22,6 +22,15 @@ fn a_key_is_kept_found_replaced_and_forgotten() {
         assert!(found.stdout.contains("connected=True source=keyring"), "{}", found.text());
         assert!(found.stdout.contains("account=tester"), "{}", found.text());
     }
+    // A job is a process of its own.
+    let job = pwsh.run(
+        "Start-Job {
+            Import-Module $env:TEST_MODULE
+            $null = Connect-JIM -Url $env:TEST_URL 6>$null
+            Get-JIMRunProfile -ConnectedSystemId 1 | ForEach-Object Name
+        } | Receive-Job -Wait",
+    );
+    assert!(job.stdout.contains("Full Import"), "{}", job.text());
     // A new key takes the old one's place.
     let replaced = pwsh.run(
         "$null = Connect-JIM -Url $Url -ApiKey $ApiKey 6>$null
