@@ -18,6 +18,8 @@ $script:FreeQueues = [System.Collections.Concurrent.ConcurrentStack[System.Colle
 $script:CommonParameters = [System.Collections.Generic.HashSet[string]]::new([System.Management.Automation.Cmdlet]::CommonParameters, [StringComparer]::OrdinalIgnoreCase)
 $script:CommonParameters.UnionWith([System.Management.Automation.Cmdlet]::OptionalCommonParameters)
 
+# The link to the host program: finds and starts it, one for all runspaces, and carries lines both ways.
+
 # One host per process, shared by all runspaces: `$script:` would be one per runspace.
 function Get-HostState {
     $domain = [AppDomain]::CurrentDomain
@@ -119,6 +121,61 @@ function Start-HostProcess {
     $link
 }
 
+function Send-HostLine($Link, [string] $Line) {
+    [System.Threading.Monitor]::Enter($Link.Write)
+    try {
+        $Link.Writer.Write($Line)
+        $Link.Writer.Flush()
+    }
+    catch [System.IO.IOException], [System.ObjectDisposedException] {
+        $Link.Dead = $true
+    }
+    finally { [System.Threading.Monitor]::Exit($Link.Write) }
+}
+
+# The next line of a call; null when the host is gone, '' when $Until (a Stopwatch time stamp) comes
+# first. Whoever has the turn reads for all runspaces and hands lines to the queue they belong to.
+# Short waits keep Ctrl-C immediate.
+function Receive-HostLine($Link, [string] $Id, $Queue, [long] $Until = [long]::MaxValue) {
+    $line = $null
+    while ($true) {
+        if ($Queue.TryTake([ref] $line)) { return $line }
+        if (-not $Link.Turn.Wait(0)) {
+            if ($Queue.TryTake([ref] $line, 5)) { return $line }
+            if ([System.Diagnostics.Stopwatch]::GetTimestamp() -gt $Until) { return '' }
+            continue
+        }
+        try {
+            if ($Queue.TryTake([ref] $line)) { return $line }
+            if ($Link.Dead) { return $null }
+            $read = $Link.ReadTask
+            # A wait ends here when the user stops the command; the read goes on for whoever comes next.
+            while (-not $read.Wait(50)) {
+                if ([System.Diagnostics.Stopwatch]::GetTimestamp() -gt $Until) { return '' }
+            }
+            $line = $read.Result
+            if ($null -eq $line) {
+                $Link.Dead = $true
+                return $null
+            }
+            # The next read waits already when the next answer comes: that saves a thread's wake-up per call.
+            $Link.ReadTask = $Link.Reader.ReadLineAsync()
+            $owner = $line.Substring(6, $line.IndexOf([char] ',') - 6)
+            if ($owner -eq $Id) { return $line }
+            $other = $null
+            # No queue: the call was cancelled, and nobody waits for what was on its way.
+            if ($Link.Queues.TryGetValue($owner, [ref] $other)) { $other.Add($line) }
+        }
+        catch [System.AggregateException] {
+            $Link.Dead = $true
+            return $null
+        }
+        finally { $null = $Link.Turn.Release() }
+    }
+}
+
+# Values between PowerShell and JSON.
+
 # ConvertFrom-Json without the cost of a command call: the cmdlet's own class, used as an object.
 function Read-HostJson([string] $Line) {
     if ($null -eq $script:JsonReader) {
@@ -216,58 +273,7 @@ function ConvertTo-HostInput($Value, $Take) {
     "{$json}"
 }
 
-function Send-HostLine($Link, [string] $Line) {
-    [System.Threading.Monitor]::Enter($Link.Write)
-    try {
-        $Link.Writer.Write($Line)
-        $Link.Writer.Flush()
-    }
-    catch [System.IO.IOException], [System.ObjectDisposedException] {
-        $Link.Dead = $true
-    }
-    finally { [System.Threading.Monitor]::Exit($Link.Write) }
-}
-
-# The next line of a call; null when the host is gone, '' when $Until (a Stopwatch time stamp) comes
-# first. Whoever has the turn reads for all runspaces and hands lines to the queue they belong to.
-# Short waits keep Ctrl-C immediate.
-function Receive-HostLine($Link, [string] $Id, $Queue, [long] $Until = [long]::MaxValue) {
-    $line = $null
-    while ($true) {
-        if ($Queue.TryTake([ref] $line)) { return $line }
-        if (-not $Link.Turn.Wait(0)) {
-            if ($Queue.TryTake([ref] $line, 5)) { return $line }
-            if ([System.Diagnostics.Stopwatch]::GetTimestamp() -gt $Until) { return '' }
-            continue
-        }
-        try {
-            if ($Queue.TryTake([ref] $line)) { return $line }
-            if ($Link.Dead) { return $null }
-            $read = $Link.ReadTask
-            # A wait ends here when the user stops the command; the read goes on for whoever comes next.
-            while (-not $read.Wait(50)) {
-                if ([System.Diagnostics.Stopwatch]::GetTimestamp() -gt $Until) { return '' }
-            }
-            $line = $read.Result
-            if ($null -eq $line) {
-                $Link.Dead = $true
-                return $null
-            }
-            # The next read waits already when the next answer comes: that saves a thread's wake-up per call.
-            $Link.ReadTask = $Link.Reader.ReadLineAsync()
-            $owner = $line.Substring(6, $line.IndexOf([char] ',') - 6)
-            if ($owner -eq $Id) { return $line }
-            $other = $null
-            # No queue: the call was cancelled, and nobody waits for what was on its way.
-            if ($Link.Queues.TryGetValue($owner, [ref] $other)) { $other.Add($line) }
-        }
-        catch [System.AggregateException] {
-            $Link.Dead = $true
-            return $null
-        }
-        finally { $null = $Link.Turn.Release() }
-    }
-}
+# Error records from what the host reports.
 
 # None of PowerShell's own exceptions: those bring an error record that would stand in for ours in a catch.
 $script:ExceptionTypes = @{
@@ -309,6 +315,8 @@ function New-HostGoneRecord($Link, [string] $Name) {
             recommendation = 'The next cmdlet starts a new one. Run Connect-JIM again, and look before you repeat a change.'
         })
 }
+
+# One call of one cmdlet: what holds for all its items, its arguments, and what it answers.
 
 # What holds for all items of one cmdlet in a pipeline: whose preferences count, and what the host
 # must know of them. $Impact is 0 for cmdlets that change nothing, else 1 to 3 as in ConfirmImpact;
@@ -355,25 +363,6 @@ function Enter-HostCmdlet {
     }
     $state.Head = $head
     $state
-}
-
-# Whether the calls of this cmdlet may be sent ahead: only where a script can't tell. Changes go one
-# at a time when somebody is asked, when an error is to stop the pipeline, and when they have output
-# that something downstream may act on (docs/pipelines.md).
-function Enable-HostWindow($State, $Bound) {
-    if (-not $State.Cmdlet.MyInvocation.ExpectingInput) { return }
-    $script:Pipelines++
-    $State.Head += ",`"pipeline`":`"$([runspace]::DefaultRunspace.Id)-$script:Pipelines`""
-    if ($State.Impact) {
-        if ($State.Ask -or "$($State.Error)" -notin 'Continue', 'SilentlyContinue', 'Ignore') { return }
-        if ($Bound.ContainsKey('PassThru') -and $Bound['PassThru']) { return }
-    }
-    $State.Calls = [System.Collections.Generic.Queue[hashtable]]::new()
-    # Width: calls in flight at most. Fast: items in a row that came faster than an answer. Left: when the last item was done with; Took: how long an answer takes.
-    $State.Width = 1
-    $State.Fast = 0
-    $State.Left = [long] 0
-    $State.Took = [long] 0
 }
 
 # The bound parameters as JSON members. The commonest types without a further call: it counts, per item.
@@ -542,6 +531,37 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
     if ($call.Leave) { continue }
 }
 
+function Write-HostProgress($Cmdlet, $Progress) {
+    $record = [System.Management.Automation.ProgressRecord]::new(0, $Progress.activity, $Progress.status)
+    $record.PercentComplete = $Progress.percent
+    $record.SecondsRemaining = $Progress.secondsRemaining
+    if ($Progress.PSObject.Properties['operation']) { $record.CurrentOperation = $Progress.operation }
+    if ($Progress.completed) { $record.RecordType = 'Completed' }
+    $Cmdlet.WriteProgress($record)
+}
+
+# Pipelines that are sent ahead: which calls may be, how many, in which order their answers are
+# written, and what is said of those that a stopped pipeline left behind. docs/pipelines.md has the rule.
+
+# Whether the calls of this cmdlet may be sent ahead: only where a script can't tell. Changes go one
+# at a time when somebody is asked, when an error is to stop the pipeline, and when they have output
+# that something downstream may act on (docs/pipelines.md).
+function Enable-HostWindow($State, $Bound) {
+    if (-not $State.Cmdlet.MyInvocation.ExpectingInput) { return }
+    $script:Pipelines++
+    $State.Head += ",`"pipeline`":`"$([runspace]::DefaultRunspace.Id)-$script:Pipelines`""
+    if ($State.Impact) {
+        if ($State.Ask -or "$($State.Error)" -notin 'Continue', 'SilentlyContinue', 'Ignore') { return }
+        if ($Bound.ContainsKey('PassThru') -and $Bound['PassThru']) { return }
+    }
+    $State.Calls = [System.Collections.Generic.Queue[hashtable]]::new()
+    # Width: calls in flight at most. Fast: items in a row that came faster than an answer. Left: when the last item was done with; Took: how long an answer takes.
+    $State.Width = 1
+    $State.Fast = 0
+    $State.Left = [long] 0
+    $State.Took = [long] 0
+}
+
 # One item of a pipeline. It may stay in flight while the next ones come; results are written in the
 # order of the items all the same.
 function Send-HostCmdlet($State, [string] $Set, $Bound) {
@@ -630,7 +650,7 @@ function Wait-HostChange($State) {
     }
 }
 
-# Reads a call to its end and keeps the lines for when its turn comes. False when $Until came first.
+# Reads a call to its end, or until $Until, and keeps the lines for when its turn comes.
 function Read-HostCall($Call, [long] $Until) {
     if (-not $Call.Kept) { $Call.Kept = [System.Collections.Generic.Queue[string]]::new() }
     elseif ($Call.Kept.Count -and $Call.Kept.ToArray()[-1].EndsWith(',"end":true}')) { return }
@@ -677,14 +697,7 @@ function Get-HostOutcome($State, $Calls, [int] $Milliseconds) {
     $text
 }
 
-function Write-HostProgress($Cmdlet, $Progress) {
-    $record = [System.Management.Automation.ProgressRecord]::new(0, $Progress.activity, $Progress.status)
-    $record.PercentComplete = $Progress.percent
-    $record.SecondsRemaining = $Progress.secondsRemaining
-    if ($Progress.PSObject.Properties['operation']) { $record.CurrentOperation = $Progress.operation }
-    if ($Progress.completed) { $record.RecordType = 'Completed' }
-    $Cmdlet.WriteProgress($record)
-}
+# Tab completion.
 
 # Tab completion: names and ids the server knows. Never an error, never a long wait, silent when
 # there is no connection.

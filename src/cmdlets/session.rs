@@ -1,19 +1,36 @@
 //! What lives as long as the host: the connection, and how requests go through it.
 
-use crate::api::{ApiError, Auth, Connection, Event, Request, Response};
+use super::Context;
+use crate::api::{ApiError, Auth, Connection, Event, Options, Request, Response, TlsOptions};
 use crate::credentials::{ServerKey, Source};
 use crate::failure::Failure;
 use crate::login::{AuthConfig, Tokens};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use url::Url;
 
 /// Tokens are renewed when they have less than this left.
 const RENEW_WITHIN: Duration = Duration::from_secs(120);
 /// Paths remembered before the idle ones are forgotten.
 const MOST_LANES: usize = 64;
+
+/// How a connecting cmdlet was told to connect: certificates and time limits.
+pub fn options(context: &Context<'_>, url: &Url) -> Options {
+    let mut options = Options::new(url.clone());
+    options.tls = TlsOptions {
+        skip_certificate_check: context.arguments.flag("SkipCertificateCheck"),
+        certificate_file: context.arguments.text("CertificateFile").map(PathBuf::from),
+    };
+    if let Some(seconds) = context.arguments.integer("RequestTimeoutSeconds").and_then(|s| u64::try_from(s).ok()) {
+        options.request_timeout = Duration::from_secs(seconds);
+        options.connect_timeout = options.connect_timeout.min(options.request_timeout);
+    }
+    options
+}
 
 /// One host, one connection for each product: every runspace of the client shares them.
 #[derive(Default)]
@@ -46,7 +63,7 @@ pub enum Credential {
 /// A login that renews itself.
 pub struct Login {
     pub config: AuthConfig,
-    pub token_endpoint: url::Url,
+    pub token_endpoint: Url,
     pub tokens: RefCell<Tokens>,
     /// Renewed refresh tokens are kept in the store again.
     pub persisted: bool,

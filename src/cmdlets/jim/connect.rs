@@ -1,10 +1,10 @@
 //! `Connect-JIM`: finds credentials, proves them with the server, and keeps them where they belong.
 
 use super::super::Context;
-use super::super::session::{Connected, Credential, Login, bearer};
+use super::super::session::{self, Connected, Credential, Login, bearer};
 use super::status::{self, Health};
 use super::{parse_url, trimmed};
-use crate::api::{ApiError, Auth, Connection, Method, Options, Request, TlsOptions};
+use crate::api::{ApiError, Auth, Connection, Method, Options, Request};
 use crate::credentials::{self, Environment, Found, KeptIn, Remembered, SecretKind, ServerKey, Source, Store};
 use crate::failure::Failure;
 use crate::login::{self, AuthConfig, Endpoints, LoginError, LoginOptions, Tokens};
@@ -91,16 +91,8 @@ fn store_for(context: &Context<'_>) -> Option<Store> {
 }
 
 fn options(context: &Context<'_>, url: &Url) -> Options {
-    let mut options = Options::new(url.clone());
+    let mut options = session::options(context, url);
     options.max_in_flight = max_concurrency(context);
-    options.tls = TlsOptions {
-        skip_certificate_check: context.arguments.flag("SkipCertificateCheck"),
-        certificate_file: context.arguments.text("CertificateFile").map(PathBuf::from),
-    };
-    if let Some(seconds) = context.arguments.integer("RequestTimeoutSeconds").and_then(|s| u64::try_from(s).ok()) {
-        options.request_timeout = Duration::from_secs(seconds);
-        options.connect_timeout = options.connect_timeout.min(options.request_timeout);
-    }
     options
 }
 

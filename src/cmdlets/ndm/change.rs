@@ -33,7 +33,6 @@ pub async fn new_job(context: &Context<'_>) -> Result<(), Failure> {
     if !asked(context, &what).await {
         return Ok(());
     }
-    context.leaving();
     let id = service.create_job(given.with(document).body()).await?;
     context.output.item(None, shape::value(&id)).await;
     Ok(())

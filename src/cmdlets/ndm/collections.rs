@@ -117,7 +117,6 @@ async fn post(
     if !context.output.confirm(&confirm).await {
         return Ok(());
     }
-    context.leaving();
     let id = service.create_collection(body).await?;
     if context.arguments.flag("PassThru") {
         room::emit(context, &room::live(service, id).await?, true).await;

@@ -1,18 +1,18 @@
 //! `Connect-NDM`, `Disconnect-NDM` and `Get-NDMConnection`.
 
 use super::super::Context;
+use super::super::session;
 use super::connection::{Access, Connected, Grant, request_token};
 use super::error::NdmError;
 use super::server;
 use super::service::Service;
 use super::sign_in::{self, Found, variable};
-use crate::api::{Auth, Connection, Options, TlsOptions};
+use crate::api::{Auth, Connection, Options};
 use crate::credentials::{self, KeptIn, NDM, Remembered, SecretKind, ServerKey, Store};
 use crate::failure::Failure;
 use crate::shape;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use url::Url;
@@ -99,16 +99,8 @@ async fn prove(context: &Context<'_>, connected: &Rc<Connected>) -> Result<(), N
 }
 
 fn options(context: &Context<'_>, url: &Url) -> Options {
-    let mut options = Options::new(url.clone());
+    let mut options = session::options(context, url);
     options.readiness_path = None;
-    options.tls = TlsOptions {
-        skip_certificate_check: context.arguments.flag("SkipCertificateCheck"),
-        certificate_file: context.arguments.text("CertificateFile").map(PathBuf::from),
-    };
-    if let Some(seconds) = context.arguments.integer("RequestTimeoutSeconds").and_then(|s| u64::try_from(s).ok()) {
-        options.request_timeout = Duration::from_secs(seconds);
-        options.connect_timeout = options.connect_timeout.min(options.request_timeout);
-    }
     options
 }
 

@@ -121,7 +121,6 @@ pub async fn edit(
     if context.output.preferences.ask && room::live(&service, target.id).await?.compact() != live.compact() {
         return Err(NdmError::ChangedMeanwhile { id: target.id, name: name_of(&live) }.into());
     }
-    context.leaving();
     let answered = service.update_collection(changed.compact()).await?;
     if let Some(other) = answered.filter(|id| *id != target.id) {
         context

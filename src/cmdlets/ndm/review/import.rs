@@ -99,7 +99,6 @@ impl Import<'_, '_> {
         if !self.agreed(&what, &lines).await {
             return Ok(());
         }
-        self.context.leaving();
         let id = self.service.create_collection(new.compact()).await?;
         self.emit(id, "Created").await;
         Ok(())
@@ -146,7 +145,6 @@ impl Import<'_, '_> {
                 return Err(NdmError::ChangedMeanwhile { id, name: known }.into());
             }
         }
-        context.leaving();
         let answered = self.service.update_collection(changed.compact()).await?;
         if let Some(other) = answered.filter(|other| *other != id) {
             let text = format!("Job collection {id} was sent, but the server answered with the id {other}.");
