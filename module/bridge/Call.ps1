@@ -1,54 +1,7 @@
-# One call of one cmdlet: what holds for all its items, its arguments, and what it answers.
-
-# What holds for all items of one cmdlet in a pipeline: whose preferences count, and what the host
-# must know of them. $Impact is 0 for cmdlets that change nothing, else 1 to 3 as in ConfirmImpact;
-# $Take names the properties of an input object that the host needs; $Environment the variables it
-# may see; $Files the parameters that name files of this machine.
-function Enter-HostCmdlet {
-    param([string] $Name, $Cmdlet, $Bound, [int] $Impact, [string[]] $Take, [string[]] $Environment, [string[]] $Files)
-
-    # A module's functions don't see the preferences of the script that calls them; a cmdlet does.
-    $caller = $Cmdlet.SessionState.PSVariable
-    $state = @{
-        Name = $Name; Cmdlet = $Cmdlet; Take = $Take; Files = $Files; Ask = $false; Impact = $Impact
-        # Bound ones are in the function's scope already, which ours is inside of.
-        Error = $(if ($Bound.ContainsKey('ErrorAction')) { $ErrorActionPreference } else { $caller.GetValue('ErrorActionPreference') })
-        Warning = $(if ($Bound.ContainsKey('WarningAction')) { $WarningPreference } else { $caller.GetValue('WarningPreference') })
-        Verbose = $(if ($Bound.ContainsKey('Verbose')) { $VerbosePreference } else { $caller.GetValue('VerbosePreference') })
-        Debug = $(if ($Bound.ContainsKey('Debug')) { $DebugPreference } else { $caller.GetValue('DebugPreference') })
-        Information = $(if ($Bound.ContainsKey('InformationAction')) { $InformationPreference } else { $caller.GetValue('InformationPreference') })
-        Progress = $(if ($Bound.ContainsKey('ProgressAction')) { $ProgressPreference } else { $caller.GetValue('ProgressPreference') })
-        WhatIf = $(if ($Bound.ContainsKey('WhatIf')) { $WhatIfPreference } else { $caller.GetValue('WhatIfPreference') })
-        Confirm = $(if ($Bound.ContainsKey('Confirm')) { $ConfirmPreference } else { $caller.GetValue('ConfirmPreference') })
-    }
-    # -Force answers the question, it doesn't switch -WhatIf off.
-    if ($Impact -and -not $Bound.ContainsKey('Confirm') -and $Bound.ContainsKey('Force') -and $Bound['Force']) { $state.Confirm = 'None' }
-    $quiet = 'SilentlyContinue', 'Ignore'
-    $preferences = [System.Collections.Generic.List[string]]::new()
-    if ("$($state.Verbose)" -notin $quiet) { $preferences.Add('"verbose":true') }
-    if ("$($state.Debug)" -notin $quiet) { $preferences.Add('"debug":true') }
-    if ("$($state.Progress)" -notin $quiet) { $preferences.Add('"progress":true') }
-    if ($Impact) {
-        $threshold = [int] [System.Management.Automation.ConfirmImpact] $state.Confirm
-        # Verbose too: ShouldProcess says there what it is about to do.
-        $state.Ask = $state.WhatIf -or ($threshold -gt 0 -and $Impact -ge $threshold) -or "$($state.Verbose)" -notin $quiet
-        if ($state.Ask) { $preferences.Add('"ask":true') }
-        if ($state.WhatIf) { $preferences.Add('"whatIf":true') }
-    }
-    $head = ",`"cmdlet`":`"$Name`",`"preferences`":{$($preferences -join ',')}"
-    if ($Environment) {
-        $values = foreach ($variable in $Environment) {
-            $text = [System.Environment]::GetEnvironmentVariable($variable)
-            if ($text) { "`"$variable`":" + (ConvertTo-HostJson $text) }
-        }
-        $head += ",`"environment`":{$($values -join ',')}"
-    }
-    $state.Head = $head
-    $state
-}
+# One call of one cmdlet: its arguments, and what it answers.
 
 # The bound parameters as JSON members. The commonest types without a further call: it counts, per item.
-function ConvertTo-HostArguments($Bound, $State) {
+function script:ConvertTo-HostArguments($Bound, $State) {
     $json = ''
     foreach ($pair in $Bound.GetEnumerator()) {
         $name = $pair.Key
@@ -66,7 +19,7 @@ function ConvertTo-HostArguments($Bound, $State) {
 }
 
 # Sends a call; Receive-HostCall takes what it answers.
-function Start-HostCall($State, [string] $Set, $Bound) {
+function script:Start-HostCall($State, [string] $Set, $Bound) {
     $json = $State.Head + ',"arguments":{' + (ConvertTo-HostArguments $Bound $State)
     $json += if ($Set -and $Set -ne '__AllParameterSets') { "},`"set`":`"$Set`"}}`n" } else { "}}}`n" }
 
@@ -91,13 +44,13 @@ function Start-HostCall($State, [string] $Set, $Bound) {
     }
     catch [System.IO.IOException], [System.ObjectDisposedException] { $link.Dead = $true }
     finally { [System.Threading.Monitor]::Exit($link.Write) }
-    # Kept: lines that were read before their turn came. Leave: the statement with which something
-    # downstream left the pipeline.
-    @{ Id = $id; Link = $link; Queue = $queue; Open = $true; Kept = $null; Leave = ''; Sent = [long] 0; Input = $(if ($Bound.ContainsKey('InputObject')) { $Bound['InputObject'] }) }
+    # Kept: lines that were read before their turn came; Ended: the last one is among them. Leave: the
+    # statement with which something downstream left the pipeline.
+    @{ Id = $id; Link = $link; Queue = $queue; Open = $true; Kept = $null; Ended = $false; Leave = ''; Sent = [long] 0; Input = $(if ($Bound.ContainsKey('InputObject')) { $Bound['InputObject'] }) }
 }
 
 # Writes what a call answers, to its last message.
-function Receive-HostCall($State, $Call) {
+function script:Receive-HostCall($State, $Call) {
     $ErrorActionPreference = $State.Error
     $WarningPreference = $State.Warning
     $VerbosePreference = $State.Verbose
@@ -175,16 +128,11 @@ function Receive-HostCall($State, $Call) {
             'information' { Microsoft.PowerShell.Utility\Write-Host $message.information }
             'progress' { Write-HostProgress $Cmdlet $message.progress }
             'confirm' {
-                $question = $message.confirm
-                try { $yes = $Cmdlet.ShouldProcess($question.description, $question.question, $question.caption) }
+                $yes = $false
+                try { $yes = $Cmdlet.ShouldProcess($message.confirm.description, $message.confirm.question, $message.confirm.caption) }
                 catch [System.Management.Automation.MethodInvocationException] {
                     if ($_.Exception.InnerException -is [System.Management.Automation.PipelineStoppedException]) { throw }
-                    $yes = $false
-                    $failure = New-HostErrorRecord ([pscustomobject] @{
-                            code = 'JIM.CannotAsk'; category = 'InvalidOperation'; retryable = $false; target = $Name
-                            message = "$Name needs an answer, and nobody can be asked here: $($_.Exception.InnerException.Message) $($question.question)"
-                            recommendation = 'Give -Confirm:$false (or -Force, where there is one) to go on without asking.'
-                        })
+                    $failure = New-HostNobodyRecord $Name $message.confirm $_.Exception.InnerException.Message
                 }
                 Send-HostLine $link "{`"answer`":{`"id`":$id,`"yes`":$(if ($yes) { 'true' } else { 'false' })}}`n"
             }
@@ -196,7 +144,7 @@ function Receive-HostCall($State, $Call) {
 }
 
 # Still open: the user stopped the command, or what follows in the pipeline has enough.
-function Close-HostCall($Call) {
+function script:Close-HostCall($Call) {
     $dropped = $null
     $null = $Call.Link.Queues.TryRemove($Call.Id, [ref] $dropped)
     if (-not $Call.Open) { $script:FreeQueues.Push($Call.Queue) }
@@ -204,7 +152,7 @@ function Close-HostCall($Call) {
 }
 
 # One call, from the bound parameters to the last message.
-function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
+function script:Invoke-HostCmdlet($State, [string] $Set, $Bound) {
     $call = Start-HostCall $State $Set $Bound
     try { Receive-HostCall $State $call }
     finally { Close-HostCall $call }
@@ -213,7 +161,7 @@ function Invoke-HostCmdlet($State, [string] $Set, $Bound) {
     if ($call.Leave) { continue }
 }
 
-function Write-HostProgress($Cmdlet, $Progress) {
+function script:Write-HostProgress($Cmdlet, $Progress) {
     $record = [System.Management.Automation.ProgressRecord]::new(0, $Progress.activity, $Progress.status)
     $record.PercentComplete = $Progress.percent
     $record.SecondsRemaining = $Progress.secondsRemaining

@@ -2,7 +2,7 @@
 
 # Tab completion: names and ids the server knows. Never an error, never a long wait, silent when
 # there is no connection.
-function Complete-HostValue([string] $Source, [string] $Word, [System.Collections.IDictionary] $Bound) {
+function script:Complete-HostValue([string] $Source, [string] $Word, [System.Collections.IDictionary] $Bound) {
     $link = (Get-HostState).Link
     if ($null -eq $link -or $link.Dead) { return }
     try {

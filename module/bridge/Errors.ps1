@@ -10,7 +10,7 @@ $script:ExceptionTypes = @{
     ConnectionError     = [System.Net.Http.HttpRequestException]
 }
 
-function New-HostErrorRecord($Report) {
+function script:New-HostErrorRecord($Report) {
     $type = $script:ExceptionTypes[[string] $Report.category]
     if ($null -eq $type) { $type = [InvalidOperationException] }
     $exception = $type::new([string] $Report.message)
@@ -30,7 +30,7 @@ function New-HostErrorRecord($Report) {
     $record
 }
 
-function New-HostGoneRecord($Link, [string] $Name) {
+function script:New-HostGoneRecord($Link, [string] $Name) {
     $process = $Link.Process
     $null = $process.WaitForExit(500)
     $how = if ($process.HasExited) { "exit code $($process.ExitCode)" } else { 'it closed its output' }
@@ -38,5 +38,14 @@ function New-HostGoneRecord($Link, [string] $Name) {
             code = 'JIM.HostEnded'; category = 'ResourceUnavailable'; retryable = $false; target = $Name
             message = "The jimhost process ended while $Name was running ($how); what it was doing may or may not have happened."
             recommendation = 'The next cmdlet starts a new one. Run Connect-JIM again, and look before you repeat a change.'
+        })
+}
+
+# A question where nobody can be asked.
+function script:New-HostNobodyRecord([string] $Name, $Question, [string] $Cause) {
+    New-HostErrorRecord ([pscustomobject] @{
+            code = 'JIM.CannotAsk'; category = 'InvalidOperation'; retryable = $false; target = $Name
+            message = "$Name needs an answer, and nobody can be asked here: $Cause $($Question.question)"
+            recommendation = 'Give -Confirm:$false (or -Force, where there is one) to go on without asking.'
         })
 }

@@ -1,7 +1,7 @@
 # The link to the host program: finds and starts it, one for all runspaces, and carries lines both ways.
 
 # One host per process, shared by all runspaces: `$script:` would be one per runspace.
-function Get-HostState {
+function script:Get-HostState {
     $domain = [AppDomain]::CurrentDomain
     $state = $domain.GetData('JimHost')
     if ($null -ne $state) { return $state }
@@ -18,7 +18,7 @@ function Get-HostState {
 }
 
 # The link to a running host; starts one at the first call, and after a host has died.
-function Get-HostLink {
+function script:Get-HostLink {
     $state = Get-HostState
     $link = $state.Link
     if ($null -ne $link -and -not $link.Dead) { return $link }
@@ -35,7 +35,7 @@ function Get-HostLink {
 }
 
 # Where the host program is: JIMHOST_PATH, the module's folder, the newest build of a source checkout, PATH.
-function Find-HostProgram {
+function script:Find-HostProgram {
     $onWindows = [System.IO.Path]::DirectorySeparatorChar -eq '\'
     $file = if ($onWindows) { 'jimhost.exe' } else { 'jimhost' }
     if ($env:JIMHOST_PATH) {
@@ -44,9 +44,9 @@ function Find-HostProgram {
     }
     $os = if ($onWindows) { 'win' } elseif ($IsMacOS) { 'osx' } else { 'linux' }
     $architecture = [System.Runtime.InteropServices.RuntimeInformation]::ProcessArchitecture.ToString().ToLowerInvariant()
-    $shipped = [System.IO.Path]::Combine($PSScriptRoot, 'bin', "$os-$architecture", $file)
+    $shipped = [System.IO.Path]::Combine($script:ModuleRoot, 'bin', "$os-$architecture", $file)
     if ([System.IO.File]::Exists($shipped)) { return $shipped }
-    $root = [System.IO.Path]::GetFullPath([System.IO.Path]::Combine($PSScriptRoot, '..', '..'))
+    $root = [System.IO.Path]::GetFullPath([System.IO.Path]::Combine($script:ModuleRoot, '..', '..'))
     if ([System.IO.File]::Exists([System.IO.Path]::Combine($root, 'Cargo.toml'))) {
         $newest = $null
         foreach ($build in 'release', 'debug') {
@@ -60,9 +60,9 @@ function Find-HostProgram {
     throw "The jimhost program was not found. Build it (cargo build --release), put it on PATH, or set JIMHOST_PATH to it."
 }
 
-function Start-HostProcess {
+function script:Start-HostProcess {
     $path = Find-HostProgram
-    if ([System.IO.Path]::DirectorySeparatorChar -eq '/' -and $path.StartsWith($PSScriptRoot)) {
+    if ([System.IO.Path]::DirectorySeparatorChar -eq '/' -and $path.StartsWith($script:ModuleRoot)) {
         # Packages lose the executable bit.
         $null = & chmod u+x $path 2>&1
     }
@@ -101,7 +101,7 @@ function Start-HostProcess {
     $link
 }
 
-function Send-HostLine($Link, [string] $Line) {
+function script:Send-HostLine($Link, [string] $Line) {
     [System.Threading.Monitor]::Enter($Link.Write)
     try {
         $Link.Writer.Write($Line)
@@ -116,7 +116,7 @@ function Send-HostLine($Link, [string] $Line) {
 # The next line of a call; null when the host is gone, '' when $Until (a Stopwatch time stamp) comes
 # first. Whoever has the turn reads for all runspaces and hands lines to the queue they belong to.
 # Short waits keep Ctrl-C immediate.
-function Receive-HostLine($Link, [string] $Id, $Queue, [long] $Until = [long]::MaxValue) {
+function script:Receive-HostLine($Link, [string] $Id, $Queue, [long] $Until = [long]::MaxValue) {
     $line = $null
     while ($true) {
         if ($Queue.TryTake([ref] $line)) { return $line }

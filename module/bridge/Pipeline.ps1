@@ -4,7 +4,7 @@
 # Whether the calls of this cmdlet may be sent ahead: only where a script can't tell. Changes go one
 # at a time when somebody is asked, when an error is to stop the pipeline, and when they have output
 # that something downstream may act on (docs/pipelines.md).
-function Enable-HostWindow($State, $Bound) {
+function script:Enable-HostWindow($State, $Bound) {
     if (-not $State.Cmdlet.MyInvocation.ExpectingInput) { return }
     $script:Pipelines++
     $State.Head += ",`"pipeline`":`"$([runspace]::DefaultRunspace.Id)-$script:Pipelines`""
@@ -22,7 +22,7 @@ function Enable-HostWindow($State, $Bound) {
 
 # One item of a pipeline. It may stay in flight while the next ones come; results are written in the
 # order of the items all the same.
-function Send-HostCmdlet($State, [string] $Set, $Bound) {
+function script:Send-HostCmdlet($State, [string] $Set, $Bound) {
     if (-not $State.ContainsKey('Calls')) {
         Invoke-HostCmdlet $State $Set $Bound
         return
@@ -48,12 +48,12 @@ function Send-HostCmdlet($State, [string] $Set, $Bound) {
 }
 
 # The end of a pipeline: everything that is still in flight.
-function Complete-HostCmdlet($State) {
+function script:Complete-HostCmdlet($State) {
     if ($State.ContainsKey('Calls')) { Receive-HostWindow $State 1 }
 }
 
 # Takes answers until fewer than $Width calls are in flight.
-function Receive-HostWindow($State, [int] $Width) {
+function script:Receive-HostWindow($State, [int] $Width) {
     $whole = $false
     $leave = ''
     try {
@@ -79,7 +79,7 @@ function Receive-HostWindow($State, [int] $Width) {
 
 # Ctrl-C, or the end of a pipeline by an error: nothing new leaves. Changes that have left are waited
 # for a moment, and what became of them is said: they are nobody's to guess.
-function Stop-HostWindow($State) {
+function script:Stop-HostWindow($State) {
     $calls = $State.Calls.ToArray()
     $State.Calls.Clear()
     if ($State.Impact) {
@@ -91,7 +91,7 @@ function Stop-HostWindow($State) {
 }
 
 # Before another call of this runspace: changes in flight come first, as they would one by one.
-function Wait-HostChange($State) {
+function script:Wait-HostChange($State) {
     foreach ($other in $script:Ahead.ToArray()) {
         if ([object]::ReferenceEquals($other, $State)) { continue }
         # The engine takes the runtime from the cmdlets of a pipeline that was cut off elsewhere.
@@ -109,19 +109,18 @@ function Wait-HostChange($State) {
 }
 
 # Reads a call to its end, or until $Until, and keeps the lines for when its turn comes.
-function Read-HostCall($Call, [long] $Until) {
+function script:Read-HostCall($Call, [long] $Until) {
     if (-not $Call.Kept) { $Call.Kept = [System.Collections.Generic.Queue[string]]::new() }
-    elseif ($Call.Kept.Count -and $Call.Kept.ToArray()[-1].EndsWith(',"end":true}')) { return }
-    while ($true) {
+    while (-not $Call.Ended) {
         $line = Receive-HostLine $Call.Link $Call.Id $Call.Queue $Until
         if (-not $line) { return }
         $Call.Kept.Enqueue($line)
-        if ($line.EndsWith(',"end":true}')) { return }
+        $Call.Ended = $line.EndsWith(',"end":true}')
     }
 }
 
 # What became of changes that a stopped pipeline left in flight, as one text; nothing when there were none.
-function Get-HostOutcome($State, $Calls, [int] $Milliseconds) {
+function script:Get-HostOutcome($State, $Calls, [int] $Milliseconds) {
     $open = @($Calls | Microsoft.PowerShell.Core\Where-Object { $_.Open })
     if (-not $open.Count) { return }
     foreach ($call in $open) {
@@ -132,16 +131,14 @@ function Get-HostOutcome($State, $Calls, [int] $Milliseconds) {
     $failures = [System.Collections.Generic.List[string]]::new()
     foreach ($call in $open) {
         Read-HostCall $call $until
-        $ended = $false
         $failed = $null
         foreach ($line in $call.Kept) {
-            if ($line.EndsWith(',"end":true}')) { $ended = $true }
-            elseif ($line.StartsWith("{`"id`":$($call.Id),`"error`"")) { $failed = (Read-HostJson $line).error }
+            if ($line.StartsWith("{`"id`":$($call.Id),`"error`"")) { $failed = (Read-HostJson $line).error }
         }
-        $call.Open = -not $ended
+        $call.Open = -not $call.Ended
         if ($failed -and $failed.code -eq 'JIM.NotSent') { $unsent++ }
         elseif ($failed) { $failures.Add($failed.message) }
-        elseif ($ended) { $made++ }
+        elseif ($call.Ended) { $made++ }
         else { $unknown++ }
     }
     if ($made + $failures.Count + $unknown -eq 0) { return }

@@ -1,7 +1,7 @@
 # Values between PowerShell and JSON.
 
 # ConvertFrom-Json without the cost of a command call: the cmdlet's own class, used as an object.
-function Read-HostJson([string] $Line) {
+function script:Read-HostJson([string] $Line) {
     if ($null -eq $script:JsonReader) {
         $script:JsonReader = (Get-Command -Name 'Microsoft.PowerShell.Utility\ConvertFrom-Json' -CommandType Cmdlet).ImplementingType
     }
@@ -11,7 +11,7 @@ function Read-HostJson([string] $Line) {
 }
 
 # Texts that merely look like dates come with a mark before them, or PowerShell would turn them into dates.
-function Restore-HostText($Value) {
+function script:Restore-HostText($Value) {
     if ($Value -is [string]) {
         if ($Value.Length -and $Value[0] -eq [char] 0xE000) { return $Value.Substring(1) }
     }
@@ -30,7 +30,7 @@ function Restore-HostText($Value) {
 }
 
 # Passwords become SecureStrings before the object goes anywhere.
-function Protect-HostSecret($Value, $Names) {
+function script:Protect-HostSecret($Value, $Names) {
     foreach ($name in $Names) {
         $property = $Value.PSObject.Properties[$name]
         if ($null -eq $property -or $property.Value -isnot [string]) { continue }
@@ -42,7 +42,7 @@ function Protect-HostSecret($Value, $Names) {
 }
 
 # A value as JSON. Dates travel in UTC, secrets in the clear: only ever over the pipe to the host.
-function ConvertTo-HostJson($Value, [int] $Depth = 0) {
+function script:ConvertTo-HostJson($Value, [int] $Depth = 0) {
     if ($null -eq $Value) { return 'null' }
     if ($Value -is [psobject] -and $Value.PSObject.BaseObject -isnot [System.Management.Automation.PSCustomObject]) { $Value = $Value.PSObject.BaseObject }
     if ($Value -is [string] -or $Value -is [char]) { return [System.Web.HttpUtility]::JavaScriptStringEncode([string] $Value, $true) }
@@ -80,7 +80,7 @@ function ConvertTo-HostJson($Value, [int] $Depth = 0) {
 }
 
 # What the host needs of a piped object: some properties, not all of it.
-function ConvertTo-HostInput($Value, $Take) {
+function script:ConvertTo-HostInput($Value, $Take) {
     $isMap = $Value -is [System.Collections.IDictionary]
     # Read once: each access to .PSObject.Properties builds the collection again. No if-expression: it would enumerate.
     $members = $Value

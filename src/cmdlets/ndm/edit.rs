@@ -107,28 +107,55 @@ pub async fn edit(
         let paths = left.into_iter().map(|(_, label)| label).collect();
         return Err(NdmError::SecretMissing { place: capital(&what), paths }.into());
     }
-    if documents::has_password_mapping(&changed) {
-        let warning = format!(
-            "{} sets passwords. Newer servers leave them blank in what is read, and writing it back may then blank them: check the password mappings afterwards.",
-            capital(&what)
-        );
-        context.output.warning(&warning).await;
-    }
+    warn_of_passwords(context, &what, &changed).await;
     if !context.output.confirm(&question(context, &service, &what, &live, &changed)).await {
         return Ok(());
     }
-    // Somebody may have thought about the answer for a while.
-    if context.output.preferences.ask && room::live(&service, target.id).await?.compact() != live.compact() {
-        return Err(NdmError::ChangedMeanwhile { id: target.id, name: name_of(&live) }.into());
-    }
-    let answered = service.update_collection(changed.compact()).await?;
-    if let Some(other) = answered.filter(|id| *id != target.id) {
-        context
-            .output
-            .warning(&format!("{} was sent, but the server answered with the id {other}.", capital(&what)))
-            .await;
-    }
+    let over = Over { id: target.id, what: &what, live: &live };
+    over.write(context, &service, &changed, context.output.preferences.ask).await?;
     pass_through(context, &service, target.id).await
+}
+
+/// The live collection that a document is written over; `what` names it in messages.
+pub struct Over<'a> {
+    pub id: i64,
+    pub what: &'a str,
+    pub live: &'a Document,
+}
+
+impl Over<'_> {
+    /// Sends the whole document. `look`: read the collection once more before, since somebody may have
+    /// thought about the answer for a while.
+    ///
+    /// # Errors
+    /// `ChangedMeanwhile`: it isn't what was shown any more.
+    pub async fn write(
+        &self,
+        context: &Context<'_>,
+        service: &Service<'_>,
+        changed: &Document,
+        look: bool,
+    ) -> Result<(), Failure> {
+        if look && room::live(service, self.id).await?.compact() != self.live.compact() {
+            return Err(NdmError::ChangedMeanwhile { id: self.id, name: name_of(self.live) }.into());
+        }
+        let answered = service.update_collection(changed.compact()).await?;
+        if let Some(other) = answered.filter(|id| *id != self.id) {
+            let text = format!("{} was sent, but the server answered with the id {other}.", capital(self.what));
+            context.output.warning(&text).await;
+        }
+        Ok(())
+    }
+}
+
+pub async fn warn_of_passwords(context: &Context<'_>, what: &str, changed: &Document) {
+    if documents::has_password_mapping(changed) {
+        let warning = format!(
+            "{} sets passwords. Newer servers leave them blank in what is read, and writing it back may then blank them: check the password mappings afterwards.",
+            capital(what)
+        );
+        context.output.warning(&warning).await;
+    }
 }
 
 /// `-PassThru`: as the server has it afterwards.

@@ -2,6 +2,7 @@
 
 use super::super::super::Context;
 use super::super::documents::{filled, given_secrets};
+use super::super::edit::{self, Over};
 use super::super::error::NdmError;
 use super::super::listing::Search;
 use super::super::service::{COLLECTIONS, Entity, Service};
@@ -111,7 +112,8 @@ impl Import<'_, '_> {
         // Two runspaces that read the same and write one after the other would lose the first change.
         let _turn = context.session.lane(&format!("{COLLECTIONS}/{id}")).await;
         let live = source::live(&self.service, id).await?;
-        let known = documents::identity(&live).map(|identity| identity.name).unwrap_or_default();
+        let known = edit::name_of(&live);
+        let collection = format!("job collection {id} ('{known}')");
         let own = !self.foreign && self.identity.id == id;
         let mark = self.origin.fingerprint.as_ref().filter(|_| own);
         let untouched = mark.is_some_and(|mark| *mark == documents::fingerprint(&live));
@@ -123,7 +125,7 @@ impl Import<'_, '_> {
         }
         let changed = self.changed(&live, own)?;
         if changed.compact() == live.compact() {
-            let text = format!("Nothing was sent: job collection {id} ('{known}') is as {} has it.", self.place);
+            let text = format!("Nothing was sent: {collection} is as {} has it.", self.place);
             context.output.verbose(&text).await;
             self.emit(id, "Unchanged").await;
             return Ok(());
@@ -131,25 +133,16 @@ impl Import<'_, '_> {
         if mark.is_some() && !untouched && !force {
             return Err(NdmError::ChangedMeanwhile { id, name: known }.into());
         }
-        self.warn(id, &known, &live, &changed).await;
-        let what = format!("Update job collection {id} ('{known}') at {}", self.service.server());
+        edit::warn_of_passwords(context, &collection, &changed).await;
+        self.warn_of_jobs(&collection, &live, &changed).await;
+        let what = format!("Update {collection} at {}", self.service.server());
         let mut lines = words::differences(&live, &changed);
         lines.extend(code_line(&words::new_code(&changed, Some(&live))));
         if !self.agreed(&what, &lines).await {
             return Ok(());
         }
-        // Somebody may have thought about the answer for a while.
-        if context.output.preferences.ask && !force {
-            let now = source::live(&self.service, id).await?;
-            if documents::fingerprint(&now) != documents::fingerprint(&live) {
-                return Err(NdmError::ChangedMeanwhile { id, name: known }.into());
-            }
-        }
-        let answered = self.service.update_collection(changed.compact()).await?;
-        if let Some(other) = answered.filter(|other| *other != id) {
-            let text = format!("Job collection {id} was sent, but the server answered with the id {other}.");
-            context.output.warning(&text).await;
-        }
+        let over = Over { id, what: &collection, live: &live };
+        over.write(context, &self.service, &changed, context.output.preferences.ask && !force).await?;
         self.emit(id, "Updated").await;
         Ok(())
     }
@@ -164,21 +157,14 @@ impl Import<'_, '_> {
         Ok(filled(&self.place, &merged, keep.then_some(live), &self.secrets)?)
     }
 
-    async fn warn(&self, id: i64, name: &str, live: &Document, changed: &Document) {
-        let output = self.context.output;
-        if documents::has_password_mapping(changed) {
-            let warning = format!(
-                "Job collection {id} ('{name}') sets passwords. Newer servers leave them blank in what is read, and writing it back may then blank them: check the password mappings afterwards."
-            );
-            output.warning(&warning).await;
-        }
+    async fn warn_of_jobs(&self, collection: &str, live: &Document, changed: &Document) {
         let jobs = words::jobs_only_in_one(live, changed);
         if !jobs.is_empty() {
             let warning = format!(
-                "The file has other jobs than job collection {id} ('{name}'): {}. What the server does with jobs that an update adds or leaves out isn't documented: look at the collection afterwards.",
+                "The file has other jobs than {collection}: {}. What the server does with jobs that an update adds or leaves out isn't documented: look at the collection afterwards.",
                 jobs.join(", ")
             );
-            output.warning(&warning).await;
+            self.context.output.warning(&warning).await;
         }
     }
 
@@ -194,7 +180,7 @@ impl Import<'_, '_> {
 
     /// The name it is to have.
     fn name(&self) -> String {
-        documents::identity(&self.document).map(|identity| identity.name).unwrap_or_default()
+        edit::name_of(&self.document)
     }
 
     /// Ids and names of all collections. A free name needs them all, so none is asked for by name.
