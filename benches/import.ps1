@@ -14,7 +14,7 @@ $declared = foreach ($function in $functions) { "function $($function.Name) {$($
 $modules = [ordered] @{ ours = $Module; bare = "$folder/Bare.psm1"; declared = "$folder/Declared.psm1"; manifested = "$folder/Declared.psd1" }
 $times = @{}
 foreach ($name in $modules.Keys) { $times[$name] = [System.Collections.Generic.List[double]]::new() }
-for ($round = -1; $round -lt 21; $round++) {
+for ($round = -1; $round -lt 41; $round++) {
     foreach ($name in $modules.Keys) {
         $took = & $Pwsh -NoProfile -Command "`$w = [System.Diagnostics.Stopwatch]::StartNew(); Import-Module '$($modules[$name])'; `$w.Elapsed.TotalMilliseconds.ToString([cultureinfo]::InvariantCulture)"
         if ($round -ge 0) { $times[$name].Add([double]::Parse($took, [cultureinfo]::InvariantCulture)) }
