@@ -117,3 +117,29 @@ fn what_comes_out_has_a_view_and_reads_well() {
     // A table, not a list of properties.
     assert!(text.lines().any(|line| line.contains("----")), "{text}");
 }
+
+#[test]
+fn the_views_come_with_the_first_cmdlet_and_leave_those_of_powershell_alone() {
+    let sandbox = Sandbox::start(&[]);
+    let run = Pwsh::new(&sandbox.url).run(
+        "Get-JIMRunProfile -ConnectedSystemId 1 -Verbose
+        Write-Error 'of somebody else'
+        $null = Connect-JIM -Url $Url -ApiKey $ApiKey -NoPersist 6>$null
+        Get-JIMRunProfile -ConnectedSystemId 1 | Out-String -Width 120
+        @(Get-Module | Where-Object { $_.Name -like 'JimHost*' }).Name -join ','
+        Remove-Module -Name JimHost
+        Import-Module $env:TEST_MODULE
+        Get-JIMRunProfile -ConnectedSystemId 1 | Out-String -Width 120
+        Get-Process -Id $PID | Out-String -Width 120",
+    );
+    let text = run.text();
+    // PowerShell's own view of an error, and of a process.
+    assert!(text.contains("| Not connected to JIM."), "{text}");
+    assert!(text.contains("Write-Error: of somebody else"), "{text}");
+    assert!(!text.contains("FullyQualifiedErrorId"), "{text}");
+    assert!(text.contains("NPM(K)"), "{text}");
+    assert!(!text.contains("Loading module"), "{text}");
+    let heads = run.stdout.lines().filter(|line| line.contains("RunType") && line.contains("PageSize"));
+    assert_eq!(heads.count(), 2, "{text}");
+    assert!(run.stdout.lines().any(|line| line == "JimHost"), "{text}");
+}

@@ -15,7 +15,7 @@ $script:Pipelines = 0
 $script:FreeQueues = [System.Collections.Concurrent.ConcurrentStack[System.Collections.Concurrent.BlockingCollection[string]]]::new()
 $script:CommonParameters = [System.Collections.Generic.HashSet[string]]::new([System.Management.Automation.Cmdlet]::CommonParameters, [StringComparer]::OrdinalIgnoreCase)
 $script:CommonParameters.UnionWith([System.Management.Automation.Cmdlet]::OptionalCommonParameters)
-# The tables, here and not in the manifest: there they would be a third of the time of an import. Behind
-# views that somebody made for himself; a session that takes no views shows lists.
-try { Microsoft.PowerShell.Utility\Update-FormatData -AppendPath ([System.IO.Path]::Combine($script:ModuleRoot, 'JimHost.Format.ps1xml')) -ErrorAction Ignore }
-catch [System.Management.Automation.RuntimeException] { Microsoft.PowerShell.Utility\Write-Debug "No tables for the types of JimHost: $_" }
+# The tables, here and not in the manifest: there they would be a third of the time of an import. A
+# module of their own, since Update-FormatData isn't the same everywhere. A session that takes no views
+# shows lists.
+Microsoft.PowerShell.Core\Import-Module -Name ([System.IO.Path]::Combine($script:ModuleRoot, 'JimHost.Views.psd1')) -ErrorAction Ignore -Verbose:$false -Debug:$false

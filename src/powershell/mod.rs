@@ -44,6 +44,7 @@ pub fn files() -> Vec<Generated> {
     let mut files = vec![
         file("module/JimHost/JimHost.psm1", module(&rows)),
         file("module/JimHost/JimHost.psd1", manifest::manifest(&rows)),
+        file("module/JimHost/JimHost.Views.psd1", manifest::views_manifest()),
         file("module/JimHost/JimHost.Format.ps1xml", views::format_ps1xml(&rows)),
         file("module/JimHost/en-US/JimHost-help.xml", help::maml(&rows)),
     ];

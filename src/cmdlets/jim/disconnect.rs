@@ -44,20 +44,24 @@ async fn forget(context: &Context<'_>, url: &Url, keys_too: bool) {
     if keys_too {
         kinds.push((SecretKind::ApiKey, "API key"));
     }
+    let mut kept = Vec::new();
+    let mut failure = None;
     for (kind, what) in kinds {
         match store.delete(kind, &server).await {
             Ok(true) => {
                 context.output.information(&format!("The stored {what} of {} is forgotten.", trimmed(url))).await
             }
             Ok(false) => {}
-            Err(error) if keys_too => {
-                context
-                    .output
-                    .warning(&format!("The stored {what} could not be removed: {error} {}", error.advice()))
-                    .await;
+            Err(error) => {
+                kept.push(what);
+                failure = Some(error);
             }
-            Err(error) => context.output.verbose(&format!("The stored {what} could not be removed: {error}")).await,
         }
+    }
+    if let Some(error) = failure {
+        let text = format!("The stored {} could not be removed: {error} {}", kept.join(" and "), error.remedy());
+        // Without -Forget it is tidiness only.
+        if keys_too { context.output.warning(&text).await } else { context.output.verbose(&text).await }
     }
     let is_login = entry.is_some_and(|e| e.source == KeptIn::Login);
     if (keys_too || is_login) && remembered.forget(JIM, url) {
