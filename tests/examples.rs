@@ -68,9 +68,17 @@ $told = foreach ($command in $help.helpItems.command) {
             }
             $Error.Clear()
             $clock = [System.Diagnostics.Stopwatch]::StartNew()
-            try { & ([scriptblock]::Create($code)) *> $null } catch { }
+            $written = try { & ([scriptblock]::Create($code)) 2> $null 3> $null 4> $null 5> $null 6> $null } catch { }
+            # Only what is surely this cmdlet's own.
+            $alone = $code.StartsWith($name) -and $code -notmatch '[|;\n]'
+            $documented = @($command.SelectNodes('*[local-name()="returnValues"]//*[local-name()="para"]') | ForEach-Object { if ($_.InnerText -match '^Properties[^:]*: (.*)\.$') { $Matches[1] -split ', ' } })
             @{
                 cmdlet = $name; code = "$code"; skipped = $false; seconds = $clock.Elapsed.TotalSeconds
+                undocumented = @(if ($alone) {
+                    $written | Where-Object { $_ -is [System.Management.Automation.PSCustomObject] } | ForEach-Object { $_.PSObject.Properties.Name } |
+                        Sort-Object -Unique | Where-Object { $_ -notin $documented }
+                })
+                checked = $alone -and $documented.Count -and @($written).Count
                 errors = @($Error | Where-Object { $_ -is [System.Management.Automation.ErrorRecord] } | ForEach-Object { "$_" })
             }
         } finally { $sandbox.Kill() }
@@ -114,5 +122,13 @@ fn every_example_runs_against_the_sandbox_without_an_error() {
         .filter(|example| example["errors"] != serde_json::json!([]))
         .map(|example| format!("{}: {}\n    {}", example["cmdlet"], example["code"], example["errors"]))
         .collect();
+    let undocumented: Vec<String> = told
+        .iter()
+        .filter(|example| example["undocumented"].as_array().is_some_and(|names| !names.is_empty()))
+        .map(|example| format!("{}\n    {}", example["code"], example["undocumented"]))
+        .collect();
+    assert!(undocumented.is_empty(), "the help knows nothing of these properties:\n{}", undocumented.join("\n"));
+    let checked = told.iter().filter(|example| example["checked"] == true).count();
+    assert!(checked >= 70, "only {checked} outputs were compared with the help");
     assert!(failed.is_empty(), "{} examples fail:\n{}", failed.len(), failed.join("\n"));
 }

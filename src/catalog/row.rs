@@ -57,6 +57,15 @@ pub enum Product {
     Ndm,
 }
 
+/// The object that comes with some parameter.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputWith {
+    /// In the words of the help: `-Id or -Name`.
+    pub with: String,
+    pub properties: Vec<String>,
+}
+
 /// One cmdlet.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +93,9 @@ pub struct Cmdlet {
     /// Property names of the output, in order, for help.
     #[serde(default)]
     pub output_properties: Vec<String>,
+    /// What a parameter makes of the output, where that is another object. For help.
+    #[serde(default)]
+    pub output_with: Vec<OutputWith>,
     /// When the answer is written to the pipeline.
     #[serde(default)]
     pub emit: Emit,

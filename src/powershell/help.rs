@@ -138,6 +138,8 @@ fn outputs(xml: &mut Xml, cmdlet: &Cmdlet) {
     }
     if !cmdlet.output_properties.is_empty() && name != "None" {
         text.push(format!("Properties: {}.", cmdlet.output_properties.join(", ")));
+        let others = cmdlet.output_with.iter();
+        text.extend(others.map(|other| format!("Properties with {}: {}.", other.with, other.properties.join(", "))));
     }
     xml.element("command:returnValues", &[], |xml| {
         xml.element("command:returnValue", &[], |xml| {

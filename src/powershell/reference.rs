@@ -80,6 +80,9 @@ fn section(page: &mut Page, cmdlet: &Cmdlet) {
     });
     if !cmdlet.output_properties.is_empty() && name != "None" {
         page.block(format_args!("Properties: {}.", codes(&cmdlet.output_properties)));
+        for other in &cmdlet.output_with {
+            page.block(format_args!("Properties with {}: {}.", escape(&other.with), codes(&other.properties)));
+        }
     }
 
     page.block("### Examples");
