@@ -94,6 +94,11 @@ impl Arguments {
         self.get(name).and_then(Value::as_i64)
     }
 
+    /// A list of whole numbers; absent is none.
+    pub fn integers(&self, name: &str) -> Vec<i64> {
+        self.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_i64).collect()
+    }
+
     /// A switch or bool; absent is false.
     pub fn flag(&self, name: &str) -> bool {
         self.get(name).and_then(Value::as_bool).unwrap_or(false)

@@ -35,11 +35,7 @@ Show-Step 'What is there' 'Get-NDMJobCollection'
 Show-Step 'The whole document is an object; its secrets are placeholders' "(Get-NDMJobCollection -Id $Id).jobs[0].fieldsMap | Select-Object destinationField, sourceField, transform"
 Show-Step 'What would change' "Enable-NDMJobCollectionNotification -Id $Id -Recipient 'hr@example.com' -WhatIf"
 Show-Step 'Change it: everything else leaves as the server wrote it' "Enable-NDMJobCollectionNotification -Id $Id -Recipient 'hr@example.com' -WarningAction SilentlyContinue"
-if (Get-Command -Name Compare-NDMJobCollection -ErrorAction Ignore) {
-    Show-Step 'The file and the server, as an administrator reads it' "Compare-NDMJobCollection -ReferencePath ./create.json -DifferenceId $Id"
-}
-if (Get-Command -Name Export-NDMJobCollection -ErrorAction Ignore) {
-    Show-Step 'Keep it in git: stable text without secrets' "Export-NDMJobCollection -Id $Id -Path ./new-colleagues.json; Get-Content -Path ./new-colleagues.json -TotalCount 12"
-}
+Show-Step 'The file and the server, as an administrator reads it' "Compare-NDMJobCollection -ReferencePath ./create.json -DifferenceId $Id"
+Show-Step 'Keep it in git: stable text without secrets' "Export-NDMJobCollection -Id $Id -Path ./new-colleagues.json; Get-Content -Path ./new-colleagues.json -TotalCount 12"
 Show-Step 'A placeholder is never sent' "try { `$c = Get-NDMJobCollection -Id $Id; `$c.notifyWhen = 1; `$c | Set-NDMJobCollection -ErrorAction Stop } catch { `$_.Exception.Message }"
 Show-Step 'Leave nothing behind' 'Disconnect-NDM'

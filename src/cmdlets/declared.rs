@@ -111,6 +111,19 @@ async fn change(
     if !passes && cmdlet.emit != Emit::Always {
         return Ok(());
     }
+    emit_changed(context, connected, template, variables, before, answer).await
+}
+
+/// What a change writes: the entity as it was, as the answer has it, or as it is read once more.
+async fn emit_changed(
+    context: &Context<'_>,
+    connected: &Connected,
+    template: &row::Request,
+    variables: &Variables<'_>,
+    before: Option<Box<RawValue>>,
+    answer: Response,
+) -> Result<(), Failure> {
+    let cmdlet = &context.row.cmdlet;
     match cmdlet.emit {
         Emit::Never => {}
         Emit::PassThruBefore => match before {
@@ -323,23 +336,18 @@ pub fn question(
     for (field, value) in body.into_iter().flatten() {
         let label = shape::pascal(field);
         if secrets.contains(&field.as_str()) {
-            lines.push(format!("  {label}: (secret)"));
+            lines.push(format!("{label}: (secret)"));
             continue;
         }
         let now =
             before.and_then(|b| shape::property(b, field)).and_then(|v| serde_json::from_str::<Value>(v.get()).ok());
         lines.push(match now {
-            Some(now) if now == *value => format!("  {label}: {} (unchanged)", shown(value)),
-            Some(now) => format!("  {label}: {} -> {}", shown(&now), shown(value)),
-            None => format!("  {label}: {}", shown(value)),
+            Some(now) if now == *value => format!("{label}: {} (unchanged)", shown(value)),
+            Some(now) => format!("{label}: {} -> {}", shown(&now), shown(value)),
+            None => format!("{label}: {}", shown(value)),
         });
     }
-    let detail = if lines.is_empty() { String::new() } else { format!("\n{}", lines.join("\n")) };
-    Confirm {
-        description: format!("{what}{detail}"),
-        question: format!("{what}?{detail}"),
-        caption: cmdlet.name.clone(),
-    }
+    Confirm::about(&cmdlet.name, &what, &lines)
 }
 
 /// The name of a piped object, when the client sent it.

@@ -14,7 +14,7 @@ use std::future::Future;
 use std::rc::Rc;
 
 /// Objects asked for at once, as the official module does.
-pub const PAGE_SIZE: u64 = 100;
+const PAGE_SIZE: u64 = 100;
 /// Pages that `-All` reads without `-Force`.
 const MOST_PAGES: u64 = 1000;
 /// Rows the server lets anybody skip; beyond that it answers 400.

@@ -43,6 +43,21 @@ pub enum OnFailure {
     Continue,
 }
 
+impl OnFailure {
+    /// However the user spelled it; the row allows no third word.
+    pub fn of(text: &str) -> Self {
+        if text.eq_ignore_ascii_case("Continue") { Self::Continue } else { Self::Abort }
+    }
+
+    /// As the server spells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Abort => "Abort",
+            Self::Continue => "Continue",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     Before(JobKey),
@@ -142,11 +157,7 @@ pub fn rename_job(document: &mut Document, job: &JobKey, name: &str) -> Result<(
 /// `NoSuchJob`, `AmbiguousJob`, `Shape`.
 pub fn set_on_failure(document: &mut Document, job: &JobKey, action: OnFailure) -> Result<(), DocumentError> {
     let job = find_job(document, job)?;
-    let word = match action {
-        OnFailure::Abort => "Abort",
-        OnFailure::Continue => "Continue",
-    };
-    set_in_both(document, &job, "onFailure", &Node::string(word));
+    set_in_both(document, &job, "onFailure", &Node::string(action.word()));
     Ok(())
 }
 
@@ -194,7 +205,7 @@ pub fn add_job(document: &mut Document, job: &Document) -> Result<(), DocumentEr
     info.set("runOrder", Node::number(last + 1));
     info.set("collectionId", Node::number(collection));
     if info.get("onFailure").and_then(Node::text).is_none_or(|action| action.is_empty()) {
-        info.set("onFailure", Node::string("Abort"));
+        info.set("onFailure", Node::string(OnFailure::Abort.word()));
     }
     // The summary as both documented collections have it.
     let mut summary = info.clone();

@@ -31,7 +31,7 @@ pub use identity::{
 pub use lint::{Finding, Purpose, Severity, lint};
 pub use merge::{merge, surface};
 pub use node::{Document, Node};
-pub use origin::{Origin, with_origin, without_origin};
+pub use origin::{FINGERPRINT, Origin, with_origin, without_origin};
 pub use references::{ReferenceKind, ReferenceMap, remap};
 pub use renewal::{as_new, at_rest, fingerprint};
 pub use repair::repair;

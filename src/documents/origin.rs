@@ -5,7 +5,7 @@ use super::node::{Document, Member, Node};
 
 const SERVER: &str = "exportedFrom";
 /// Objects of the cmdlets that get a collection carry it as well.
-const FINGERPRINT: &str = "fingerprint";
+pub const FINGERPRINT: &str = "fingerprint";
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {

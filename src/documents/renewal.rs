@@ -49,7 +49,7 @@ pub(super) fn each_identified(root: &mut Node, f: &mut impl FnMut(&mut Node)) {
 /// The collection as it is created: ids 0, no GUIDs, never run. Dates of creation stay, as in the
 /// documented request.
 pub fn as_new(document: &Document) -> Document {
-    let mut new = renewed(document);
+    let mut new = new_job(document);
     for job in new.root_mut().get_mut("jobs").and_then(Node::items_mut).into_iter().flatten() {
         if let Node::Object(members) = job {
             members.retain(|member| !(LEFT_OUT_OF_CREATE.contains(&member.name.as_str()) && member.value.is_null()));
@@ -60,10 +60,6 @@ pub fn as_new(document: &Document) -> Document {
 
 /// A job's own document as it is created: ids 0, no GUID, never run.
 pub fn new_job(document: &Document) -> Document {
-    renewed(document)
-}
-
-fn renewed(document: &Document) -> Document {
     let mut new = document.clone();
     each_identified(new.root_mut(), &mut renew);
     new
@@ -100,11 +96,7 @@ pub fn at_rest(document: &Document) -> Document {
             replace(node, "modified", |old| !old.is_null(), &created);
         }
     };
-    each_identified(resting.root_mut(), &mut rest);
-    for job in resting.root_mut().get_mut("jobs").and_then(Node::items_mut).into_iter().flatten() {
-        rest(job);
-    }
-    rest(resting.root_mut());
+    each_running(resting.root_mut(), &mut rest);
     resting
 }
 
@@ -127,14 +119,16 @@ pub fn fingerprint(document: &Document) -> String {
 }
 
 fn forget_runs(root: &mut Node) {
-    let forget = |node: &mut Node| {
+    each_running(root, &mut |node| {
         if let Node::Object(members) = node {
             members.retain(|member| !RUN_STATE.contains(&member.name.as_str()));
         }
-    };
-    each_identified(root, &mut |node| forget(node));
-    for job in root.get_mut("jobs").and_then(Node::items_mut).into_iter().flatten() {
-        forget(job);
-    }
-    forget(root);
+    });
+}
+
+/// Calls `f` for every object that may have run state: those with ids, the jobs and the root.
+fn each_running(root: &mut Node, f: &mut impl FnMut(&mut Node)) {
+    each_identified(root, f);
+    root.get_mut("jobs").and_then(Node::items_mut).into_iter().flatten().for_each(&mut *f);
+    f(root);
 }

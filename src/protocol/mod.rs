@@ -190,6 +190,18 @@ pub struct Confirm {
     pub caption: String,
 }
 
+impl Confirm {
+    /// What a cmdlet is about to do, with a line for each detail.
+    pub fn about(cmdlet: &str, what: &str, details: &[String]) -> Self {
+        let detail: String = details.iter().map(|line| format!("\n  {line}")).collect();
+        Self {
+            description: format!("{what}{detail}"),
+            question: format!("{what}?{detail}"),
+            caption: cmdlet.to_owned(),
+        }
+    }
+}
+
 /// An error, complete: everything an ErrorRecord needs.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -248,19 +248,12 @@ async fn chosen(context: &Context<'_>, person: &Person) -> Vec<Account> {
 }
 
 fn question(context: &Context<'_>, person: &Person, chosen: &[Account], variables: &Variables<'_>) -> Confirm {
-    let mut detail = String::new();
-    for account in chosen {
-        detail.push_str(&format!("\n  {}", place(account)));
-    }
-    for (field, value) in options(context) {
-        detail.push_str(&format!("\n  {}: {}", shape::pascal(&field), names::shown(&value)));
-    }
+    let mut details: Vec<String> = chosen.iter().map(place).collect();
+    details.extend(
+        options(context).iter().map(|(field, value)| format!("{}: {}", shape::pascal(field), names::shown(value))),
+    );
     let what = format!("Set the password of {} in {} account(s)", of(person, variables), chosen.len());
-    Confirm {
-        description: format!("{what}{detail}"),
-        question: format!("{what}?{detail}"),
-        caption: context.row.cmdlet.name.clone(),
-    }
+    Confirm::about(&context.row.cmdlet.name, &what, &details)
 }
 
 /// "'Ana' (metaverse object 0c7f…)"

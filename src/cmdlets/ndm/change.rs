@@ -9,7 +9,6 @@ use crate::documents::Node;
 use crate::failure::Failure;
 use crate::protocol::Confirm;
 use crate::shape;
-use serde_json::Value;
 
 /// Posts a job document, from a file as it stands but for the spaces of web pages.
 pub async fn new_job(context: &Context<'_>) -> Result<(), Failure> {
@@ -79,11 +78,9 @@ async fn outcomes(service: &Service<'_>, entity: Entity, ids: &[i64]) -> Result<
 /// Each id once, in the order given.
 fn ids(context: &Context<'_>, parameters: &[&str]) -> Vec<i64> {
     let mut ids = Vec::new();
-    for given in parameters.iter().filter_map(|name| context.arguments.get(name)?.as_array()) {
-        for id in given.iter().filter_map(Value::as_i64) {
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
+    for id in parameters.iter().flat_map(|name| context.arguments.integers(name)) {
+        if !ids.contains(&id) {
+            ids.push(id);
         }
     }
     ids
@@ -109,10 +106,5 @@ fn question(service: &Service<'_>, entity: Entity, id: i64, name: &str) -> Strin
 }
 
 async fn asked(context: &Context<'_>, what: &str) -> bool {
-    let confirm = Confirm {
-        description: what.to_owned(),
-        question: format!("{what}?"),
-        caption: context.row.cmdlet.name.clone(),
-    };
-    context.output.confirm(&confirm).await
+    context.output.confirm(&Confirm::about(&context.row.cmdlet.name, what, &[])).await
 }

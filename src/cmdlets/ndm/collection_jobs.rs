@@ -9,13 +9,10 @@ use super::service::Service;
 use crate::binding::BindError;
 use crate::documents::{self, Document, DocumentError, JobKey, OnFailure, Place};
 use crate::failure::Failure;
-use serde_json::Value;
 
 pub async fn set(context: &Context<'_>) -> Result<(), Failure> {
     let arguments = &context.arguments;
-    let on_failure = arguments
-        .text("OnFailure")
-        .map(|text| if text.eq_ignore_ascii_case("Continue") { OnFailure::Continue } else { OnFailure::Abort });
+    let on_failure = arguments.text("OnFailure").map(OnFailure::of);
     let name = arguments.text("NewName");
     if on_failure.is_none() && name.is_none() {
         return Err(Failure::NothingToChange);
@@ -54,10 +51,10 @@ pub async fn relocate(context: &Context<'_>) -> Result<(), Failure> {
 
 pub async fn add(context: &Context<'_>) -> Result<(), Failure> {
     let service = Service::new(context)?;
-    let ids = context.arguments.get("JobId").and_then(Value::as_array).cloned().unwrap_or_default();
+    let on_failure = context.arguments.text("OnFailure").map(OnFailure::of);
     let mut copies = Vec::new();
-    for id in ids.iter().filter_map(Value::as_i64) {
-        copies.push(job_copy(&service, id, context.arguments.text("OnFailure")).await?);
+    for id in context.arguments.integers("JobId") {
+        copies.push(job_copy(&service, id, on_failure).await?);
     }
     change(context, |document| copies.iter().try_for_each(|copy| documents::add_job(document, copy))).await
 }

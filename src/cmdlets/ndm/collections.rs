@@ -7,18 +7,19 @@ use super::edit::{Target, edit, name_of};
 use super::error::NdmError;
 use super::service::{Entity, Service};
 use crate::binding::BindError;
-use crate::documents::{self, Document, DocumentError, Node, Notification};
+use crate::documents::{self, Document, DocumentError, Node, Notification, OnFailure};
 use crate::failure::Failure;
 use crate::protocol::Confirm;
 use crate::shape;
 use chrono::Utc;
+use secrecy::SecretString;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 /// Whole documents by `-Id`, or of every summary that `-Name` finds.
 pub async fn get(context: &Context<'_>) -> Result<(), Failure> {
     let service = Service::new(context)?;
-    let ids = context.arguments.get("Id").and_then(Value::as_array).cloned().unwrap_or_default();
-    for id in ids.iter().filter_map(Value::as_i64) {
+    for id in context.arguments.integers("Id") {
         if let Err(error) = show(context, &service, id).await {
             context.output.failure(&error.into()).await;
         }
@@ -104,17 +105,11 @@ async fn post(
     let plural = if jobs == 1 { "" } else { "s" };
     let what = format!("Create job collection '{name}' with {jobs} job{plural} at {}", service.server());
     let scripts = super::words::new_code(document, None);
-    let detail = if scripts.is_empty() {
-        String::new()
-    } else {
-        format!("\n  Jobs with code that the server runs: {}", scripts.join(", "))
-    };
-    let confirm = Confirm {
-        description: format!("{what}{detail}"),
-        question: format!("{what}?{detail}"),
-        caption: context.row.cmdlet.name.clone(),
-    };
-    if !context.output.confirm(&confirm).await {
+    let mut details = Vec::new();
+    if !scripts.is_empty() {
+        details.push(format!("Jobs with code that the server runs: {}", scripts.join(", ")));
+    }
+    if !context.output.confirm(&Confirm::about(&context.row.cmdlet.name, &what, &details)).await {
         return Ok(());
     }
     let id = service.create_collection(body).await?;
@@ -134,9 +129,9 @@ async fn of_jobs(context: &Context<'_>, service: &Service<'_>) -> Result<Documen
     let wrong = |error| NdmError::Document { place: place.clone(), error };
     let mut document =
         Document::parse(&empty(name, arguments.text("Description").unwrap_or_default())).map_err(wrong)?;
-    let ids = arguments.get("Job").and_then(Value::as_array).cloned().unwrap_or_default();
-    for id in ids.iter().filter_map(Value::as_i64) {
-        let job = job_copy(service, id, arguments.text("OnFailure")).await?;
+    let on_failure = arguments.text("OnFailure").map(OnFailure::of);
+    for id in arguments.integers("Job") {
+        let job = job_copy(service, id, on_failure).await?;
         documents::add_job(&mut document, &job).map_err(wrong)?;
     }
     warn_of_blank_passwords(context, &document).await;
@@ -144,18 +139,13 @@ async fn of_jobs(context: &Context<'_>, service: &Service<'_>) -> Result<Documen
 }
 
 /// A job's own document, to be added to a collection.
-pub async fn job_copy(service: &Service<'_>, id: i64, on_failure: Option<&str>) -> Result<Document, NdmError> {
+pub async fn job_copy(service: &Service<'_>, id: i64, on_failure: Option<OnFailure>) -> Result<Document, NdmError> {
     let text = service.job(id).await?;
     let mut job = room::parsed(&format!("Job {id}"), &text)?;
     if let (Some(action), Some(info)) = (on_failure, job.root_mut().get_mut("jobInfo")) {
-        info.set("onFailure", Node::string(&spelled(action)));
+        info.set("onFailure", Node::string(action.word()));
     }
     Ok(job)
-}
-
-/// As the server spells it, however the user did.
-fn spelled(action: &str) -> String {
-    if action.eq_ignore_ascii_case("Continue") { "Continue".into() } else { "Abort".into() }
 }
 
 /// Members, order and values of the documented create request, without jobs. Its dates are filled, so
@@ -201,31 +191,47 @@ pub async fn set(context: &Context<'_>) -> Result<(), Failure> {
     let arguments = &context.arguments;
     let whole = arguments.is_bound("Path")
         || arguments.get("InputObject").is_some_and(|object| object.get("jobCollectionInfo").is_some());
-    if !whole {
-        // An id or a summary: the live document with the parameters, and new secrets in the place of old ones.
-        let target = match arguments.get("InputObject") {
-            Some(object) => Target::of_object(context, object)?,
-            None => Target { id: arguments.integer("Id").unwrap_or_default(), name: None },
-        };
-        if wanted.is_nothing() && secrets.is_empty() {
-            return Err(Failure::NothingToChange);
-        }
-        return edit(context, &target, |live| {
-            if !arguments.flag("Force") {
-                target.check(live)?;
-            }
-            let place = format!("Job collection {}", target.id);
-            let mut changed = live.clone();
-            if !secrets.is_empty() {
-                let merged = documents::merge(live, &documents::surface(live, true));
-                let merged = merged.map_err(|error| NdmError::Document { place: place.clone(), error })?;
-                changed = filled(&place, &merged, Some(live), &secrets)?;
-            }
-            wanted.apply(&place, &mut changed)?;
-            Ok(changed)
-        })
-        .await;
+    if whole { set_whole(context, &wanted, &secrets).await } else { set_parts(context, &wanted, &secrets).await }
+}
+
+/// An id or a summary: the live document with the parameters, and new secrets in the place of old ones.
+async fn set_parts(
+    context: &Context<'_>,
+    wanted: &Wanted,
+    secrets: &HashMap<String, SecretString>,
+) -> Result<(), Failure> {
+    let arguments = &context.arguments;
+    let target = match arguments.get("InputObject") {
+        Some(object) => Target::of_object(context, object)?,
+        None => Target { id: arguments.integer("Id").unwrap_or_default(), name: None },
+    };
+    if wanted.is_nothing() && secrets.is_empty() {
+        return Err(Failure::NothingToChange);
     }
+    edit(context, &target, |live| {
+        if !arguments.flag("Force") {
+            target.check(live)?;
+        }
+        let place = format!("Job collection {}", target.id);
+        let mut changed = live.clone();
+        if !secrets.is_empty() {
+            let merged = documents::merge(live, &documents::surface(live, true));
+            let merged = merged.map_err(|error| NdmError::Document { place: place.clone(), error })?;
+            changed = filled(&place, &merged, Some(live), secrets)?;
+        }
+        wanted.apply(&place, &mut changed)?;
+        Ok(changed)
+    })
+    .await
+}
+
+/// The document of a file or an object, over the one that is there.
+async fn set_whole(
+    context: &Context<'_>,
+    wanted: &Wanted,
+    secrets: &HashMap<String, SecretString>,
+) -> Result<(), Failure> {
+    let arguments = &context.arguments;
     let sent = received(context, Entity::Collection)?;
     if arguments.is_bound("Path") && !arguments.flag("Force") {
         sent.refuse_no_break_spaces()?;
@@ -256,7 +262,7 @@ pub async fn set(context: &Context<'_>) -> Result<(), Failure> {
         documents::agree(live, &mut changed).map_err(wrong)?;
         wanted.apply(&sent.place, &mut changed)?;
         let known = arguments.flag("KeepExistingSecret").then_some(live);
-        Ok(filled(&sent.place, &changed, known, &secrets)?)
+        Ok(filled(&sent.place, &changed, known, secrets)?)
     })
     .await
 }

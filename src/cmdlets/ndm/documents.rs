@@ -16,8 +16,8 @@ use std::collections::HashMap;
 /// Type name of a whole collection.
 pub const COLLECTION_TYPE: &str = "NDM.JobCollection";
 const JOB_TYPE: &str = "NDM.Job";
-/// The member by which an object tells what it was read from. Never sent.
-const MARK: &str = "fingerprint";
+/// Larger files are no documents; a collection has some 100 KB.
+const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// A document as a user gave it.
 pub struct Received {
@@ -57,22 +57,14 @@ impl Received {
 pub fn received(context: &Context<'_>, entity: Entity) -> Result<Received, Failure> {
     let (place, text) = source(context)?;
     let repaired = documents::repair(&text);
-    let mut document = Document::parse(&repaired.text).map_err(|error| match error {
-        // The parser's cause is dropped: what it stumbled over may be a secret.
-        DocumentError::NotJson { line, column, .. } => {
-            let problem = format!("it is no JSON (line {line}, column {column})");
-            NdmError::BadDocument { noun: entity.noun(), place: place.clone(), problem }
-        }
-        error => NdmError::Document { place: place.clone(), error },
-    })?;
-    let members = document.root().members().len();
-    let mark = take_mark(&mut document);
-    let untouched = members == document.root().members().len() && context.arguments.is_bound("Path");
+    let whole = understood(&place, entity, &repaired.text)?;
+    let (document, origin) = documents::without_origin(&whole);
+    let untouched = document == whole && context.arguments.is_bound("Path");
     Ok(Received {
         place,
         document,
         text: untouched.then_some(repaired.text),
-        mark,
+        mark: origin.fingerprint,
         no_break_spaces: repaired.inside.iter().map(|(path, count)| (path.to_string(), *count)).collect(),
     })
 }
@@ -82,19 +74,37 @@ fn source(context: &Context<'_>) -> Result<(String, String), Failure> {
         let object = context.arguments.get("InputObject").unwrap_or(&Value::Null);
         return Ok(("The input object".into(), object.to_string()));
     };
-    let failed = |cause: String| Failure::File { verb: "read", path: path.to_owned(), cause };
-    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text".into()))?;
-    Ok((format!("'{path}'"), text))
+    Ok((format!("'{path}'"), text(path)?))
 }
 
-/// Takes off what a document says about its origin; exported files name their server as well.
-fn take_mark(document: &mut Document) -> Option<String> {
-    let mark = document.root().get(MARK).and_then(Node::text).map(String::from);
-    if let Node::Object(members) = document.root_mut() {
-        members.retain(|member| ![MARK, "exportedFrom"].contains(&member.name.as_str()));
+/// A file's text, without a byte order mark.
+pub fn text(path: &str) -> Result<String, Failure> {
+    let failed = |cause: String| Failure::File { verb: "read", path: path.to_owned(), cause };
+    let about = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
+    if about.is_dir() {
+        return Err(failed("it is a folder".into()));
     }
-    mark
+    if about.len() > LARGEST {
+        return Err(failed(format!("it has {} bytes, which no job collection has", about.len())));
+    }
+    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| failed("it is not UTF-8 text; save it as UTF-8 (Set-Content -Encoding utf8)".into()))?;
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
+}
+
+/// A text that somebody wrote, as a value.
+///
+/// # Errors
+/// The parser's cause is dropped: what it stumbled over may be a secret.
+pub fn understood(place: &str, entity: Entity, text: &str) -> Result<Document, NdmError> {
+    Document::parse(text).map_err(|error| match error {
+        DocumentError::NotJson { line, column, .. } => {
+            let problem = format!("it is no JSON (line {line}, column {column})");
+            NdmError::BadDocument { noun: entity.noun(), place: place.to_owned(), problem }
+        }
+        error => NdmError::Document { place: place.to_owned(), error },
+    })
 }
 
 /// A server's document as a value.
@@ -115,7 +125,7 @@ pub async fn live(service: &Service<'_>, id: i64) -> Result<Document, NdmError> 
 /// fingerprint of what was read.
 pub async fn emit(context: &Context<'_>, document: &Document, redact: bool) {
     let mut shown = documents::surface(document, redact);
-    shown.root_mut().set(MARK, Node::string(&documents::fingerprint(document)));
+    shown.root_mut().set(documents::FINGERPRINT, Node::string(&documents::fingerprint(document)));
     if let Ok(raw) = RawValue::from_string(shown.compact()) {
         context.output.item(Some(COLLECTION_TYPE), shape::texts_kept(&raw)).await;
     }

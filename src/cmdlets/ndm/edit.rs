@@ -172,12 +172,7 @@ fn question(context: &Context<'_>, service: &Service<'_>, what: &str, live: &Doc
         lines.push("This changes code that the server runs.".into());
     }
     let what = format!("Update {what} at {}", service.server());
-    let detail: String = lines.iter().map(|line| format!("\n  {line}")).collect();
-    Confirm {
-        description: format!("{what}{detail}"),
-        question: format!("{what}?{detail}"),
-        caption: context.row.cmdlet.name.clone(),
-    }
+    Confirm::about(&context.row.cmdlet.name, &what, &lines)
 }
 
 fn capital(text: &str) -> String {

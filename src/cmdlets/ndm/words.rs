@@ -107,9 +107,7 @@ fn code(document: &Document) -> Vec<(String, String)> {
 /// documented.
 pub fn jobs_only_in_one(live: &Document, changed: &Document) -> Vec<String> {
     let found = compare(live, changed, CompareOptions::default());
-    let whole = |one: &&Difference| {
-        one.kind == Kind::Job && one.property.is_empty() && one.item.is_empty() && one.change != Change::Changed
-    };
+    let whole = |one: &&Difference| one.kind == Kind::Job && is_whole_job(one) && one.change != Change::Changed;
     found.iter().filter(whole).filter_map(|one| one.job.clone()).collect()
 }
 

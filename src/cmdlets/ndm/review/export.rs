@@ -2,12 +2,14 @@
 //! collection.
 
 use super::super::super::Context;
+use super::super::documents as room;
+use super::super::edit::name_of;
 use super::super::service::Service;
 use super::{file, source};
 use crate::documents::{self, Document, Origin};
 use crate::failure::Failure;
 use crate::shape;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,8 +17,7 @@ use std::path::{Path, PathBuf};
 pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
     let service = Service::new(context)?;
     let path = context.arguments.text("Path").unwrap_or_default();
-    let ids: Vec<i64> =
-        context.arguments.get("Id").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_i64).collect();
+    let ids = context.arguments.integers("Id");
     let folder = file::is_folder(path);
     if ids.len() > 1 && !folder {
         let cause = "several job collections need a folder, which must be there or end with a separator".to_owned();
@@ -44,7 +45,7 @@ async fn one(
     let (portable, clear, replace) =
         (arguments.flag("Portable"), arguments.flag("IncludeSecret"), arguments.flag("Force"));
     let live = source::live(service, id).await?;
-    let name = documents::identity(&live).map(|identity| identity.name).unwrap_or_default();
+    let name = name_of(&live);
     let target = if folder { in_folder(path, &name, id, written)? } else { path.to_owned() };
     let exists = || Failure::FileExists { path: target.display().to_string() };
     if !replace && target.exists() {
@@ -98,7 +99,7 @@ fn in_folder(folder: &Path, name: &str, id: i64, written: &HashSet<PathBuf>) -> 
     })?;
     let path = file::in_folder(folder, name, None);
     let foreign = || {
-        let text = source::text(&path.display().to_string()).ok()?;
+        let text = room::text(&path.display().to_string()).ok()?;
         let identity = documents::identity(&Document::parse(&text).ok()?).ok()?;
         Some(identity.name != name || (identity.id != 0 && identity.id != id))
     };

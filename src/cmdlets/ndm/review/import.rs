@@ -169,13 +169,7 @@ impl Import<'_, '_> {
     }
 
     async fn agreed(&self, what: &str, lines: &[String]) -> bool {
-        let detail: String = lines.iter().map(|line| format!("\n  {line}")).collect();
-        let confirm = Confirm {
-            description: format!("{what}{detail}"),
-            question: format!("{what}?{detail}"),
-            caption: self.context.row.cmdlet.name.clone(),
-        };
-        self.context.output.confirm(&confirm).await
+        self.context.output.confirm(&Confirm::about(&self.context.row.cmdlet.name, what, lines)).await
     }
 
     /// The name it is to have.

@@ -2,8 +2,8 @@
 //! another's.
 
 use super::super::super::Context;
+use super::super::documents as room;
 use super::super::error::NdmError;
-use super::source;
 use crate::binding::BindError;
 use crate::documents::{self, Document, Origin, ReferenceKind, ReferenceMap};
 use crate::failure::Failure;
@@ -57,7 +57,7 @@ pub fn remapped(
 fn map(context: &Context<'_>) -> Result<Option<ReferenceMap>, Failure> {
     let Some(given) = context.arguments.get("ReferenceMap") else { return Ok(None) };
     let (place, text) = match given {
-        Value::String(path) => (format!("'{path}'"), documents::repair(&source::text(path)?).text),
+        Value::String(path) => (format!("'{path}'"), documents::repair(&room::text(path)?).text),
         Value::Object(_) => ("-ReferenceMap".to_owned(), given.to_string()),
         _ => {
             let problem = "takes a hashtable or the path of a JSON file".to_owned();

@@ -1,14 +1,13 @@
 //! Where a document under review comes from: a file, an object of PowerShell, or the server.
 
 use super::super::super::Context;
+use super::super::documents as room;
 use super::super::error::NdmError;
 use super::super::service::{Entity, Service};
 use crate::documents::{self, Document, DocumentError, Node, Origin};
 use crate::failure::Failure;
 use serde_json::Value;
 
-/// Larger files are no documents; a collection has some 100 KB.
-const LARGEST: u64 = 64 * 1024 * 1024;
 /// Values named in a warning.
 const NAMED: usize = 5;
 
@@ -22,25 +21,9 @@ pub struct Source {
     pub damaged: Vec<(String, usize)>,
 }
 
-/// A file's text, without a byte order mark.
-pub fn text(path: &str) -> Result<String, Failure> {
-    let failed = |cause: String| Failure::File { verb: "read", path: path.to_owned(), cause };
-    let about = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
-    if about.is_dir() {
-        return Err(failed("it is a folder".into()));
-    }
-    if about.len() > LARGEST {
-        return Err(failed(format!("it has {} bytes, which no job collection has", about.len())));
-    }
-    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| failed("it is not UTF-8 text; save it as UTF-8 (Set-Content -Encoding utf8)".into()))?;
-    Ok(text.trim_start_matches('\u{feff}').to_owned())
-}
-
 /// Reads a file; warns of what was repaired.
 pub async fn file(context: &Context<'_>, path: &str) -> Result<Source, Failure> {
-    let text = text(path)?;
+    let text = room::text(path)?;
     let place = format!("'{path}'");
     let repaired = documents::repair(&text);
     let mut source = parsed(&place, &repaired.text)?;
@@ -78,11 +61,9 @@ pub async fn live(service: &Service<'_>, id: i64) -> Result<Document, NdmError> 
 fn parsed(place: &str, text: &str) -> Result<Source, NdmError> {
     let bad =
         |problem: String| NdmError::BadDocument { noun: Entity::Collection.noun(), place: place.to_owned(), problem };
-    let whole = Document::parse(text).map_err(|error| match error {
-        // The parser's cause is dropped: what it stumbled over may be a secret.
-        DocumentError::NotJson { line, column, .. } => bad(format!("it is no JSON (line {line}, column {column})")),
-        DocumentError::Shape { .. } => bad("it is no JSON object".into()),
-        error => NdmError::Document { place: place.to_owned(), error },
+    let whole = room::understood(place, Entity::Collection, text).map_err(|error| match error {
+        NdmError::Document { error: DocumentError::Shape { .. }, .. } => bad("it is no JSON object".into()),
+        error => error,
     })?;
     let (document, origin) = documents::without_origin(&whole);
     let root = document.root();

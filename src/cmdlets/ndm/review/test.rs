@@ -1,7 +1,7 @@
 //! `Test-NDMJobCollection`: mistakes that show without a server, with the lines they are on.
 
 use super::super::super::Context;
-use super::source;
+use super::super::documents as room;
 use crate::binding::BindError;
 use crate::documents::{self, Document, Finding, Purpose, Severity};
 use crate::failure::Failure;
@@ -36,7 +36,7 @@ pub async fn run(context: &Context<'_>) -> Result<(), Failure> {
 /// The file, where it is one, and what is wrong.
 fn findings<'a>(context: &'a Context<'_>, purpose: Purpose) -> Result<(Option<&'a str>, Vec<Finding>), Failure> {
     if let Some(path) = context.arguments.text("Path") {
-        return Ok((Some(path), documents::lint(&source::text(path)?, purpose)));
+        return Ok((Some(path), documents::lint(&room::text(path)?, purpose)));
     }
     let object =
         context.arguments.get("InputObject").filter(|object| object.as_object().is_some_and(|o| !o.is_empty()));
